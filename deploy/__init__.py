@@ -1,0 +1,3 @@
+"""Verdigris: blue/green releases proven by pytest suites."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,227 @@
+"""The values a release is made of: frozen, comparable, and the same in the journal, the code and the reports."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deploy.errors import ExitStatus
+
+SCHEMA = 1
+"""Version of the journal's schema; a newer one is refused rather than guessed at."""
+
+
+def now() -> str:
+    """The present, in UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Color(StrEnum):
+    """The two places a release can stand in."""
+
+    BLUE = "blue"
+    GREEN = "green"
+
+    @property
+    def other(self) -> "Color":
+        """The opposite color."""
+        return Color.GREEN if self is Color.BLUE else Color.BLUE
+
+
+class Identity(Value):
+    """What proves who answered: color, version, build and configuration hash."""
+
+    color: Color
+    version: str
+    build: str
+    config: str
+
+    def header(self) -> str:
+        """The value of the identity header, ``color=blue;version=1.0.0;build=0ab1;config=9f3c``."""
+        return f"color={self.color};version={self.version};build={self.build};config={self.config}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read a header's value; ``None`` where it is not a whole identity."""
+        pairs = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
+        try:
+            return cls.model_validate({key: pairs[key] for key in ("color", "version", "build", "config")})
+        except (KeyError, ValueError):
+            return None
+
+    def __str__(self) -> str:
+        return f"{self.color} {self.version} (build {self.build}, config {self.config})"
+
+
+class Release(Value):
+    """A version on its way: what is promoted or rolled back as one unit."""
+
+    version: str
+    build: str
+    config: str
+    migration: str | None = None
+    artifact: str
+
+    def identity(self, color: Color) -> Identity:
+        """How this release answers when it stands in ``color``."""
+        return Identity(color=color, version=self.version, build=self.build, config=self.config)
+
+
+class Deployment(Value):
+    """A release that stands in a color."""
+
+    color: Color
+    release: Release
+    generation: int
+    deployed: str
+    verified: bool = False
+    """Whether the required suites ever passed on it."""
+    kept_until: str | None = None
+    """The end of the rollback window of a color that was replaced, or ``None``."""
+
+    @property
+    def identity(self) -> Identity:
+        """How this deployment must answer."""
+        return self.release.identity(self.color)
+
+
+class Traffic(Value):
+    """Who has the users, and the token that a compare-and-swap must present."""
+
+    color: Color | None
+    identity: Identity | None
+    token: str
+
+
+class Step(StrEnum):
+    """The states of a release, each journaled before its effect."""
+
+    PREPARE = "prepare"
+    MIGRATE = "migrate"
+    DEPLOY = "deploy"
+    VERIFY = "verify"
+    SWITCH = "switch"
+    WATCH = "watch"
+    SETTLE = "settle"
+    ROLLBACK = "rollback"
+    DONE = "done"
+
+
+class Outcome(StrEnum):
+    """What a release came to."""
+
+    CONFIRMED = "confirmed"
+    HELD = "held"
+    ROLLED_BACK = "rolled back"
+    REFUSED = "refused"
+    PERSON_NEEDED = "a person is needed"
+
+
+class Kind(StrEnum):
+    """What an objection is about; the worst of them names the exit status."""
+
+    FAILED = "failed"
+    NOT_CONCLUSIVE = "not conclusive"
+    NOT_VALID = "not valid"
+    REFUSED = "refused"
+
+
+class Objection(Value):
+    """One reason not to go on."""
+
+    rule: str
+    kind: Kind
+    text: str
+    suite: str | None = None
+
+
+class SuiteResult(Value):
+    """What a suite came to, as the journal and the reports carry it."""
+
+    suite: str
+    verdict: str
+    collected: int = 0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    folder: str = ""
+    """The folder of its evidence, relative to the release's report."""
+
+
+class Moment(Value):
+    """One line of the timeline."""
+
+    at: str
+    step: Step
+    text: str
+
+
+class Record(Value):
+    """The durable record of a release; every transition returns a new one."""
+
+    schema_version: int = SCHEMA
+    id: str
+    action: str = "release"
+    """``release``, ``rollback`` or ``candidate`` (a candidate stood up for suites alone)."""
+    environment: str
+    version: str
+    actor: str
+    generation: int
+    started: str
+    step: Step = Step.PREPARE
+    release: Release | None = None
+    live: Deployment | None = None
+    """Who had the users when the release began."""
+    candidate: Color | None = None
+    switched: bool = False
+    verified: bool = False
+    required: tuple[str, ...] = ()
+    tests: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The ids frozen in prepare, by suite."""
+    suites: tuple[SuiteResult, ...] = ()
+    objections: tuple[Objection, ...] = ()
+    outcome: Outcome | None = None
+    exit_status: ExitStatus | None = None
+    timeline: tuple[Moment, ...] = ()
+    notes: dict[str, str] = Field(default_factory=dict)
+    """Facts for the report: acknowledgements, durations, what a control run showed."""
+
+    def at(self, step: Step, text: str, **changes: object) -> "Record":
+        """The same record at ``step``, with a line in its timeline."""
+        moment = Moment(at=now(), step=step, text=text)
+        return self.model_copy(update={"step": step, "timeline": (*self.timeline, moment), **changes})
+
+    def with_changes(self, **changes: object) -> "Record":
+        """The same record with ``changes``, at the same step."""
+        return self.model_copy(update=changes)
+
+    def objecting(self, *objections: Objection) -> "Record":
+        """The same record with more reasons not to go on."""
+        return self.model_copy(update={"objections": (*self.objections, *objections)})
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step is Step.DONE
+
+
+def exit_status_of(objections: tuple[Objection, ...]) -> ExitStatus:
+    """The exit status of a held release: evidence that is not valid says nothing of the candidate, so it comes first."""
+    kinds = {objection.kind for objection in objections}
+    for kind, status in (
+        (Kind.REFUSED, ExitStatus.REFUSED),
+        (Kind.NOT_VALID, ExitStatus.HELD_NOT_VALID),
+        (Kind.FAILED, ExitStatus.HELD_FAILED),
+        (Kind.NOT_CONCLUSIVE, ExitStatus.HELD_NOT_CONCLUSIVE),
+    ):
+        if kind in kinds:
+            return status
+    return ExitStatus.HELD_NOT_VALID
