@@ -1,0 +1,172 @@
+"""The durable memory of an environment on this machine: its lock, its journal, and nothing else.
+
+The journal is one JSON document, replaced whole (write, fsync, rename, fsync of the folder), so that a reader finds the
+old or the new one and never half of either. It is written *before* each effect, so what a dead process was about to do
+is known. The lock is an ``flock``: the kernel lets go of it when its holder dies, and at no other time.
+"""
+
+import fcntl
+import getpass
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deploy.errors import PlatformError, Refused
+from deploy.model import SCHEMA, Record, Value, now
+
+
+class Confirmed(Value):
+    """What the last confirmed release showed; the next one may not show less without a word about it."""
+
+    release_id: str
+    version: str
+    tests: dict[str, tuple[str, ...]]
+
+
+class Journal(Value):
+    """The document."""
+
+    schema_version: int = SCHEMA
+    generation: int = 0
+    record: Record | None = None
+    confirmed: Confirmed | None = None
+
+
+class Holder(Value):
+    """Who holds the lock."""
+
+    pid: int
+    actor: str
+    action: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor} (pid {self.pid}, since {self.since})"
+
+
+def actor() -> str:
+    """The person or job that acts: ``VERDIGRIS_ACTOR``, the CI's own word for it, or the user of this machine."""
+    for name in ("VERDIGRIS_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if value := os.environ.get(name):
+            return value
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace ``path`` whole and durably, or leave it as it was.
+
+    Raises:
+        OSError: where the disk is full or the folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class JournalFile:
+    """The journal of one environment, in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "journal.json"
+
+    def read(self) -> Journal:
+        """The journal; an empty one where none was written yet.
+
+        Raises:
+            PlatformError: where it cannot be understood; a guess could move users.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Journal()
+        try:
+            schema = json.loads(text).get("schema_version")
+            if schema != SCHEMA:
+                raise PlatformError(
+                    f"{self.path}: written with schema {schema}, this Verdigris understands {SCHEMA}; use the newer one"
+                )
+            return Journal.model_validate_json(text)
+        except (ValueError, ValidationError, AttributeError) as error:
+            raise PlatformError(f"{self.path}: cannot be understood ({str(error).splitlines()[0]})") from None
+
+    def write(self, journal: Journal) -> None:
+        """Make ``journal`` the present one.
+
+        Raises:
+            Refused: where it cannot be written; nothing may be done that could not be remembered.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_durably(self.path, journal.model_dump_json(indent=1))
+        except OSError as error:
+            raise Refused(f"{self.path}: the journal cannot be written ({error.strerror}); nothing more was done") from None
+
+    def write_record(self, record: Record) -> None:
+        """Journal ``record`` before its effect."""
+        self.write(self.read().model_copy(update={"record": record}))
+
+    def next_generation(self) -> int:
+        """Take the next generation number and journal it."""
+        journal = self.read()
+        journal = journal.model_copy(update={"generation": journal.generation + 1})
+        self.write(journal)
+        return journal.generation
+
+    def holder(self) -> Holder | None:
+        """Who holds the lock now, or ``None``."""
+        try:
+            file = (self.folder / "lock").open("r+", encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _holder(file.read())
+            return None
+
+    @contextmanager
+    def lock(self, action: str) -> Iterator[None]:
+        """Hold the environment for one action.
+
+        Raises:
+            Refused: where somebody else holds it; the message names the holder.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = _holder(file.read())
+                raise Refused(f"the environment is held: {holder or 'by another process'}; wait for it to end") from None
+            try:
+                file.truncate(0)
+                file.write(Holder(pid=os.getpid(), actor=actor(), action=action, since=now()).model_dump_json())
+                file.flush()
+                yield
+            finally:
+                file.truncate(0)
+
+
+def _holder(text: str) -> Holder | None:
+    try:
+        return Holder.model_validate_json(text)
+    except ValidationError:
+        return None
