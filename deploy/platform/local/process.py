@@ -1,0 +1,166 @@
+"""Processes that outlive the command that started them.
+
+Each is known by pid and start time, so a pid that was given to somebody else is never taken for ours; and each carries
+a mark in its environment, so one that was started an instant before its starter died is found all the same.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from deploy.errors import PlatformError
+from deploy.journal import write_durably
+from deploy.model import Value
+
+MARK = "VERDIGRIS_PROCESS"
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+
+
+class Started(Value):
+    """A process as it is remembered."""
+
+    pid: int
+    start_time: float
+    """Seconds since the epoch, as the kernel has it."""
+
+
+def start(
+    command: Sequence[str],
+    *,
+    mark: str,
+    log: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    record: Path,
+) -> Started:
+    """Start a process group of its own and remember it in ``record``.
+
+    Raises:
+        PlatformError: where the command cannot be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ} | dict(env) | {MARK: mark}
+    try:
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                list(command),
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from None
+    _children[child.pid] = child
+    try:
+        started = Started(pid=child.pid, start_time=psutil.Process(child.pid).create_time())
+    except psutil.NoSuchProcess:
+        started = Started(pid=child.pid, start_time=0)
+    write_durably(record, started.model_dump_json())
+    return started
+
+
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+"""Those this command started itself; they have to be waited for."""
+
+
+def remembered(record: Path) -> Started | None:
+    """What ``record`` remembers."""
+    try:
+        return Started.model_validate_json(record.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def running(started: Started | None) -> bool:
+    """Whether that very process runs."""
+    return started is not None and _process(started) is not None
+
+
+def _process(started: Started) -> psutil.Process | None:
+    if started.pid in _children and _children[started.pid].poll() is not None:
+        return None
+    try:
+        process = psutil.Process(started.pid)
+        if abs(process.create_time() - started.start_time) > 0.05 or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+    except psutil.NoSuchProcess:
+        return None
+    return process
+
+
+def exit_code(started: Started) -> int | None:
+    """Its exit code, where this command started it and it ended."""
+    child = _children.get(started.pid)
+    return child.poll() if child else None
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Every process that carries ``mark``, whoever started it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def stop(mark: str, record: Path, *, grace: float = 10.0, how: signal.Signals = signal.SIGTERM) -> bool:
+    """Stop what carries ``mark``: first asked, after ``grace`` seconds killed. Whether there was anything."""
+    processes = marked(mark)
+    started = remembered(record)
+    if started is not None and (known := _process(started)) is not None and known not in processes:
+        processes.append(known)
+    leaders = [p for p in processes if _leads(p)] or processes
+    for process in leaders:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(how)
+    _, left = psutil.wait_procs(processes, timeout=grace)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, left = psutil.wait_procs(left, timeout=5)
+    if left:
+        raise PlatformError(f"pid {', '.join(str(p.pid) for p in left)} cannot be stopped")
+    if started is not None and started.pid in _children:
+        _children.pop(started.pid).wait()
+    record.unlink(missing_ok=True)
+    return bool(processes)
+
+
+def _leads(process: psutil.Process) -> bool:
+    """Whether it leads its session; ``unshare`` and the like leave the signal to their child."""
+    try:
+        return os.getsid(process.pid) == process.pid
+    except OSError:
+        return False
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a log, for a message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16_384))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return "(it logged nothing)"
+    kept = [line for line in text.splitlines() if line.strip()][-lines:]
+    return "\n".join(f"    {line[:300]}" for line in kept) or "(it logged nothing)"
+
+
+def wait_until(condition: Callable[[], bool], deadline: float, pause: float = 0.02) -> bool:
+    """Poll ``condition()`` until it is true or ``deadline`` (``time.monotonic()``) has passed."""
+    while True:
+        if condition():
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
