@@ -80,7 +80,7 @@ class Platform(Protocol):
             Conflict: where the color has the users.
         """
 
-    def mark(self, deployment: Deployment) -> None:
+    def remember(self, deployment: Deployment) -> None:
         """Keep what is known of a deployment: whether it was verified, until when it is kept."""
 
     def address(self, color: Color) -> Address:

@@ -115,7 +115,8 @@ def make(version: str, root: Path) -> dict[str, str | None]:
         write_assets(entry["previous"], root / "web" / "assets")
     page = render((SOURCE / "web" / "index.html").read_text(encoding="utf-8"), values)
     (root / "web" / "index.html").write_text(page, encoding="utf-8")
-    baked = {"version": version, **{key: entry[key] for key in ("title", "features", "plant") if key in entry}}
+    baked: dict[str, Any] = {key: entry[key] for key in ("title", "features", "plant") if key in entry}
+    baked["version"] = version
     (root / "release.json").write_text(json.dumps(baked, indent=2) + "\n", encoding="utf-8")
     built: dict[str, str | None] = {
         "application": "chatbot",

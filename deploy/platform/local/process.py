@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,12 @@ class Started(Value):
 
     pid: int
     start_time: float
-    """Seconds since the epoch, as the kernel has it."""
+    """What the kernel says of its start; a step of the wall clock does not move it on Linux."""
+
+
+def passed_on() -> dict[str, str]:
+    """The variables of this process that a process it starts is given."""
+    return {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
 
 
 def start(
@@ -45,7 +51,7 @@ def start(
         PlatformError: where the command cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ} | dict(env) | {MARK: mark}
+    environment = passed_on() | dict(env) | {MARK: mark}
     try:
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -60,10 +66,7 @@ def start(
     except OSError as error:
         raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from None
     _children[child.pid] = child
-    try:
-        started = Started(pid=child.pid, start_time=psutil.Process(child.pid).create_time())
-    except psutil.NoSuchProcess:
-        started = Started(pid=child.pid, start_time=0)
+    started = Started(pid=child.pid, start_time=_start_time(child.pid) or 0)
     write_durably(record, started.model_dump_json())
     return started
 
@@ -88,13 +91,27 @@ def running(started: Started | None) -> bool:
 def _process(started: Started) -> psutil.Process | None:
     if started.pid in _children and _children[started.pid].poll() is not None:
         return None
+    if _start_time(started.pid) != started.start_time:
+        return None
     try:
         process = psutil.Process(started.pid)
-        if abs(process.create_time() - started.start_time) > 0.05 or process.status() == psutil.STATUS_ZOMBIE:
-            return None
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
         return None
-    return process
+
+
+def _start_time(pid: int) -> float | None:
+    """Linux: ticks since boot, proc_pid_stat(5) field 22; elsewhere seconds since the epoch."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        return float(stat.rpartition(")")[2].split()[19])
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def exit_code(started: Started) -> int | None:
@@ -119,10 +136,11 @@ def stop(mark: str, record: Path, *, grace: float = 10.0, how: signal.Signals = 
     started = remembered(record)
     if started is not None and (known := _process(started)) is not None and known not in processes:
         processes.append(known)
-    leaders = [p for p in processes if _leads(p)] or processes
-    for process in leaders:
+    pids = {process.pid for process in processes}
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(how)
+            if process.ppid() not in pids:  # what it started itself, it stops itself
+                process.send_signal(how)
     _, left = psutil.wait_procs(processes, timeout=grace)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -134,14 +152,6 @@ def stop(mark: str, record: Path, *, grace: float = 10.0, how: signal.Signals = 
         _children.pop(started.pid).wait()
     record.unlink(missing_ok=True)
     return bool(processes)
-
-
-def _leads(process: psutil.Process) -> bool:
-    """Whether it leads its session; ``unshare`` and the like leave the signal to their child."""
-    try:
-        return os.getsid(process.pid) == process.pid
-    except OSError:
-        return False
 
 
 def tail(log: Path, lines: int = 8) -> str:

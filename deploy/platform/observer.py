@@ -1,0 +1,112 @@
+"""What a switch looks like from outside: fresh and kept-alive connections, HTTP and HTTPS.
+
+Plain ``http.client`` on purpose: it never retries, and a connection is exactly one connection.
+"""
+
+import http.client
+import ssl
+import time
+from urllib.parse import urlsplit
+
+from deploy.model import Identity
+from deploy.platform.base import Address, Observation
+
+KEPT = 6
+"""Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""
+ROUNDS = 3
+"""Rounds in a row in which every answer must be the new one."""
+
+
+def answer_of(url: str, header: str, timeout: float = 2.0) -> tuple[int | None, Identity | None, str]:
+    """One request on a connection of its own: status, identity, and what was seen in words."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        return _ask(connection, parts.path or "/", header)
+    finally:
+        connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPConnection, path: str, header: str
+) -> tuple[int | None, Identity | None, str]:
+    try:
+        connection.request("GET", path, headers={"x-verdigris-run": "observer", "user-agent": "verdigris"})
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        return None, None, f"no answer ({type(error).__name__}: {error})"
+    identity = Identity.parse(answer.headers.get(header, "")) if header else None
+    return answer.status, identity, f"{answer.status} from {identity or 'nobody it names'}"
+
+
+class Observer:
+    """Connections that are opened before a switch and asked after it."""
+
+    def __init__(self, users: Address, header: str, path: str) -> None:
+        self.users = users
+        self.header = header
+        self.path = path
+        self.kept: list[http.client.HTTPConnection] = []
+
+    def open(self) -> None:
+        """Open the kept-alive connections, each with one request on it."""
+        for secure in (False, True) if self.users.secure_url else (False,):
+            for _ in range(KEPT):
+                connection = self._connection(secure=secure)
+                _ask(connection, self.path, self.header)
+                self.kept.append(connection)
+
+    def close(self) -> None:
+        """Close them."""
+        for connection in self.kept:
+            connection.close()
+        self.kept.clear()
+
+    def wait_for(self, identity: Identity, since: float, limit: float) -> Observation:
+        """Ask in rounds until :data:`ROUNDS` rounds in a row were answered by ``identity`` alone.
+
+        Args:
+            identity: who must answer.
+            since: ``time.monotonic()`` of the write.
+            limit: seconds from ``since`` after which the switch counts as not complete.
+        """
+        good, first_good, fresh, kept, wrong = 0, 0.0, 0, 0, "nothing was asked"
+        while True:
+            began = time.monotonic()
+            seen = [_ask(connection, self.path, self.header) for connection in self.kept]
+            seen += self._ask_fresh()
+            strangers = [text for _, who, text in seen if who != identity]
+            if strangers:
+                good, wrong = 0, strangers[0]
+            else:
+                first_good = first_good if good else began
+                good += 1
+                kept, fresh = kept + len(self.kept), fresh + len(seen) - len(self.kept)
+            if good >= ROUNDS:
+                return Observation(complete=True, seconds=first_good - since, fresh=fresh, kept=kept)
+            if time.monotonic() - since > limit:
+                return Observation(
+                    complete=False,
+                    seconds=time.monotonic() - since,
+                    fresh=fresh,
+                    kept=kept,
+                    reason=f"after {limit:g} s users are still answered by: {wrong}",
+                )
+            time.sleep(0.002)
+
+    def _ask_fresh(self) -> list[tuple[int | None, Identity | None, str]]:
+        seen = []
+        for secure in (False, False, True) if self.users.secure_url else (False, False):
+            connection = self._connection(secure=secure)
+            seen.append(_ask(connection, self.path, self.header))
+            connection.close()
+        return seen
+
+    def _connection(self, *, secure: bool) -> http.client.HTTPConnection:
+        parts = urlsplit(str(self.users.secure_url) if secure else self.users.url)
+        if not secure:
+            return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+        context = ssl.create_default_context(cafile=self.users.ca)
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=context)

@@ -1,0 +1,1 @@
+"""The Chatbot Platform: the application whose releases the project's examples prove."""

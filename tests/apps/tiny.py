@@ -1,0 +1,80 @@
+"""A very small application of the tests: it says who it is, and does what its version's plan tells it.
+
+``plan.json`` beside it: {"version", "build", "status", "delay", "exit_after", "exit_at_once", "never_ready", "says_version",
+"slow_after_users", "crash_after_users"}
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+PLAN = json.loads((Path.cwd() / "build.json").read_text())
+FAULT = PLAN.get("fault", "")
+IDENTITY = (
+    f"color={os.environ['RELEASE_COLOR']};version={PLAN.get('says_version', PLAN['version'])};"
+    f"build={PLAN['build']};config={os.environ['RELEASE_CONFIG']}"
+)
+users_since: list[float] = []
+served = [0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        served[0] += 1
+        status, body = 200, f"hello from {PLAN['version']}\n"
+        if "x-verdigris-run" not in self.headers and not self.path.startswith("/healthz"):
+            users_since.append(time.monotonic())
+        if self.path == "/readyz" and FAULT == "never-ready":
+            status = 503
+        if self.path == "/" and FAULT == "wrong-status":
+            status = 500
+        if FAULT == "slow-with-users" and users_since and time.monotonic() - users_since[0] > 0.5:
+            time.sleep(0.4)
+        if FAULT == "errors-with-users" and users_since and self.path == "/" and served[0] % 3 == 0:
+            status = 500
+        if self.path.startswith("/slow"):
+            time.sleep(float(self.path.partition("=")[2] or 1))
+        self.send_response(status)
+        if FAULT != "no-identity":
+            self.send_header("x-release", IDENTITY)
+        self.send_header("content-type", "text/html")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+
+def crash_with_users() -> None:
+    while not users_since:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os._exit(3)
+
+
+def main() -> None:
+    if FAULT == "exits-at-once":
+        print("this release cannot start: the fault was planted", file=sys.stderr)
+        sys.exit(3)
+    if FAULT == "crash-with-users":
+        threading.Thread(target=crash_with_users, daemon=True).start()
+    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.serve_forever(poll_interval=0.02)
+
+
+if __name__ == "__main__":
+    main()
