@@ -1,9 +1,7 @@
 """What the chatbot's users and machines are answered, by a real process with a real database and provider."""
 
 import json
-from uuid import uuid4
 
-import pytest
 
 from .conftest import App
 
