@@ -1,0 +1,180 @@
+"""Every reason not to go on, each a small pure rule in a table. No objection: go on. Missing evidence is an objection."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+from deploy.evidence import Evidence, Tested
+from deploy.model import Identity, Kind, Objection, Value
+from deploy.settings import AllowedSkip
+
+
+class Case(Value):
+    """What the rules judge: a suite's evidence and what it had to be."""
+
+    suite: str
+    evidence: Evidence
+    frozen: tuple[str, ...]
+    """The ids collected in prepare."""
+    expected: Identity
+    demands: str = "routed"
+    all_critical: bool = False
+    ended: str = ""
+    """Where the suite was ended from outside: by what."""
+    confirmed: tuple[str, ...] | None = None
+    """The ids that the last confirmed release showed, or ``None`` at the first."""
+    acknowledged: str | None = None
+    """The words that allow fewer tests than the last confirmed release."""
+    allow_skips: tuple[AllowedSkip, ...] = ()
+    today: date
+
+
+def _ended(case: Case) -> Iterator[tuple[Kind, str]]:
+    if case.ended:
+        hanging = f"; running was {', '.join(case.evidence.hanging)}" if case.evidence.hanging else ""
+        yield Kind.NOT_VALID, f"it was ended: {case.ended}{hanging}"
+
+
+def _closed(case: Case) -> Iterator[tuple[Kind, str]]:
+    if case.evidence.broken:
+        yield Kind.NOT_VALID, f"its evidence: {case.evidence.broken}"
+    if case.evidence.closed is None:
+        yield Kind.NOT_VALID, "its evidence has no closing line: the run was cut off"
+    elif case.evidence.closed.tests != len(case.evidence.tests):
+        yield Kind.NOT_VALID, (
+            f"its closing line counts {case.evidence.closed.tests} tests, the evidence holds {len(case.evidence.tests)}"
+        )
+
+
+def _collect_errors(case: Case) -> Iterator[tuple[Kind, str]]:
+    for error in case.evidence.collect_errors:
+        yield Kind.NOT_VALID, f"{error.id} cannot be collected: {error.text.strip().splitlines()[-1]}"
+
+
+def _nothing(case: Case) -> Iterator[tuple[Kind, str]]:
+    if not case.evidence.tests:
+        yield Kind.NOT_VALID, "no test ran"
+    elif not case.evidence.count("passed"):
+        yield Kind.NOT_VALID if not case.evidence.count("failed", "error") else Kind.FAILED, "no test passed"
+
+
+def _complete(case: Case) -> Iterator[tuple[Kind, str]]:
+    ran = {test.id for test in case.evidence.tests}
+    for missing in [test for test in case.frozen if test not in ran]:
+        yield Kind.NOT_VALID, f"{missing} was collected before the release and did not run"
+    for extra in sorted(ran - set(case.frozen)):
+        yield Kind.NOT_VALID, f"{extra} ran and was not collected before the release"
+    if case.evidence.collected is None:
+        yield Kind.NOT_VALID, "its evidence does not say what it collected"
+    elif case.evidence.collected.deselected:
+        yield Kind.NOT_VALID, f"{case.evidence.collected.deselected} tests were deselected"
+
+
+def _fewer(case: Case) -> Iterator[tuple[Kind, str]]:
+    if case.confirmed is None or case.acknowledged:
+        return
+    gone = [test for test in case.confirmed if test not in case.frozen]
+    if gone and len(case.frozen) < len(case.confirmed):
+        yield Kind.NOT_VALID, (
+            f"{len(case.frozen)} tests, the last confirmed release showed {len(case.confirmed)}; gone: {_some(gone)}; "
+            "acknowledge it with --fewer-tests REASON"
+        )
+
+
+def _failures(case: Case) -> Iterator[tuple[Kind, str]]:
+    for test in case.evidence.tests:
+        if test.outcome in ("failed", "error"):
+            yield Kind.FAILED, f"{test.id} {test.outcome}: {_first(test)}"
+
+
+def _skips(case: Case) -> Iterator[tuple[Kind, str]]:
+    allowed = {skip.test: skip for skip in case.allow_skips}
+    for test in case.evidence.tests:
+        if test.outcome not in ("skipped", "xfailed", "xpassed"):
+            continue
+        skip = allowed.get(test.id)
+        if case.all_critical or test.critical:
+            yield Kind.NOT_VALID, f"{test.id} is critical and {test.outcome}: {_first(test)}"
+        elif skip is None:
+            yield Kind.NOT_VALID, f"{test.id} {test.outcome}, which allow_skips does not name: {_first(test)}"
+        elif skip.expires < case.today:
+            yield Kind.NOT_VALID, f"{test.id} {test.outcome}; what allowed it ({skip.owner}) expired on {skip.expires}"
+
+
+def _reruns(case: Case) -> Iterator[tuple[Kind, str]]:
+    for test in case.evidence.tests:
+        if test.attempts > 1 and test.outcome == "passed":
+            yield Kind.NOT_VALID, f"{test.id} passed only on attempt {test.attempts}; a rerun's pass is no pass"
+
+
+def _duplicates(case: Case) -> Iterator[tuple[Kind, str]]:
+    seen: set[str] = set()
+    for test in case.evidence.tests:
+        if test.id in seen:
+            yield Kind.NOT_VALID, f"{test.id} stands in the evidence twice"
+        seen.add(test.id)
+
+
+def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
+    collected = case.evidence.collected
+    if collected is None:
+        return
+    if collected.expected is None:
+        yield Kind.NOT_VALID, "it knew no identity to expect, so it proves nothing of this candidate"
+    elif collected.expected != case.expected.header():
+        yield Kind.NOT_VALID, f"it expected {collected.expected}, the candidate is {case.expected}"
+    if case.demands == "application" and collected.grade != "application":
+        yield Kind.NOT_VALID, f"its identities are graded {collected.grade}, this environment demands application"
+    strangers = [stranger for test in case.evidence.tests for stranger in test.strangers]
+    if strangers:
+        first = strangers[0]
+        yield Kind.NOT_VALID, (
+            f"{len(strangers)} answers came from somebody else: {first.url} ({first.status}) was answered by "
+            f"{first.seen}, expected was {first.expected}"
+        )
+    others = [seen for seen in case.evidence.identities if seen != case.expected.header()]
+    if others and not strangers:
+        yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {case.expected}"
+    if not case.evidence.identities:
+        yield Kind.NOT_VALID, "no answer of the candidate was seen in it"
+
+
+def _exit_status(case: Case) -> Iterator[tuple[Kind, str]]:
+    closed = case.evidence.closed
+    if closed is not None and closed.exit_status not in (0, 1):
+        yield Kind.NOT_VALID, f"pytest ended with exit status {closed.exit_status}"
+    elif closed is not None and closed.exit_status == 1 and not case.evidence.count("failed", "error"):
+        yield Kind.NOT_VALID, "pytest says that a test failed, the evidence shows none"
+
+
+RULES: dict[str, Callable[[Case], Iterator[tuple[Kind, str]]]] = {
+    "ended": _ended,
+    "closed": _closed,
+    "collect-error": _collect_errors,
+    "nothing": _nothing,
+    "complete": _complete,
+    "fewer": _fewer,
+    "failure": _failures,
+    "skip": _skips,
+    "rerun": _reruns,
+    "duplicate": _duplicates,
+    "identity": _identity,
+    "exit-status": _exit_status,
+}
+
+
+def objections(case: Case) -> tuple[Objection, ...]:
+    """Every reason not to believe a suite or not to go on after it, by the rules in their order."""
+    return tuple(
+        Objection(rule=name, kind=kind, text=text, suite=case.suite)
+        for name, rule in RULES.items()
+        for kind, text in rule(case)
+    )
+
+
+def _first(test: Tested) -> str:
+    lines = [line.strip() for line in test.reason.splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no reason was given"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,41 @@
+"""What a probe saw, one sample a request, as JSON lines."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy.model import Value
+
+
+class Sample(Value):
+    """One request of the users' probe."""
+
+    at: float
+    """When it was sent, seconds since the epoch."""
+    milliseconds: float
+    """From the intended start to the last byte."""
+    status: int | None
+    """``None`` where there was no answer."""
+    identity: str | None
+    """The identity header, or ``None`` without one."""
+    kept: bool
+    """Whether it went over a connection kept alive."""
+    error: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether a user would have lost it: no answer, or one of the server's errors."""
+        return self.status is None or self.status >= 500
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """The samples of a file; a last line that was cut off is left out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        try:
+            yield Sample.model_validate(json.loads(line))
+        except ValueError:
+            return
