@@ -79,7 +79,7 @@ async def healthz() -> dict[str, str]:
 
 
 @app.get("/v1/models")
-async def models(request: Request) -> Response:
+async def models() -> Response:
     """List the models."""
     listed = [{"id": model, "object": "model", "created": 0, "owned_by": "verdigris"} for model in MODELS]
     return JSONResponse({"object": "list", "data": listed})

@@ -93,7 +93,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class MakeDatabase(Protocol):
     """Makes an empty database and gives its address."""
 
-    def __call__(self) -> str: ...  # noqa: D102
+    def __call__(self) -> str: ...
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +122,7 @@ def run_script(script: Path, *arguments: str, **environ: str) -> subprocess.Comp
 class Artifacts(Protocol):
     """Builds a version, once for all tests, and gives its folder."""
 
-    def __call__(self, version: str) -> Path: ...  # noqa: D102
+    def __call__(self, version: str) -> Path: ...
 
 
 @pytest.fixture(scope="session")
@@ -198,7 +198,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 class StartApp(Protocol):
     """Starts a version; `wait` is the path that must answer 200 first, if any."""
 
-    def __call__(self, version: str, wait: str = "/readyz", **environ: str) -> App: ...  # noqa: D102
+    def __call__(self, version: str, wait: str = "/readyz", **environ: str) -> App: ...
 
 
 @contextmanager
@@ -237,9 +237,7 @@ def start(artifact: Artifacts, database: str, provider: str, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def app(
-    artifact: Artifacts, database: str, provider: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[App]:
+def app(artifact: Artifacts, database: str, provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The newest good version, shared by the tests that do not change how it runs."""
     with starter(artifact, database, provider, tmp_path_factory.mktemp("app")) as begin:
         yield begin("1.5.0")

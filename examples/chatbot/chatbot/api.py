@@ -152,7 +152,7 @@ async def _events(
     except Problem as problem:
         yield _event("error", {"error": str(problem), "code": problem.code, "message": question})
     except psycopg.OperationalError as problem:
-        log.error("the database failed within a stream: %s", problem)
+        log.warning("the database failed within a stream: %s", " ".join(str(problem).split()))
         text = "the answer could not be kept; try again in a moment"
         yield _event("error", {"error": text, "code": "database-unavailable", "message": question})
     else:

@@ -21,6 +21,7 @@ from chatbot.store import Store
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.pool.open(wait=False)
+    app.state.assistant.open()
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 log = logging.getLogger(__name__)
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818, told to users, who call it so
     """Something a user is told about."""
 
     status = 500
@@ -71,7 +71,7 @@ def error_answer(status: int, code: str, text: str, headers: dict[str, str] | No
     return Response(body, status, headers=headers, media_type="application/json")
 
 
-async def _on_problem(request: Request, problem: Exception) -> Response:
+async def _on_problem(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return error_answer(problem.status, problem.code, str(problem))
 
@@ -83,18 +83,18 @@ async def _on_http(request: Request, problem: Exception) -> Response:
     return error_answer(problem.status_code, code, text, headers=dict(problem.headers or {}))
 
 
-async def _on_invalid(request: Request, problem: Exception) -> Response:
+async def _on_invalid(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, RequestValidationError)
     found = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in problem.errors()]
     return error_answer(422, "invalid", "; ".join(found))
 
 
-async def _on_database(request: Request, problem: Exception) -> Response:
+async def _on_database(_: Request, problem: Exception) -> Response:
     log.error("the database failed: %s", " ".join(str(problem).split()))
     return error_answer(503, "database-unavailable", "the database is not available; try again in a moment")
 
 
-async def _on_anything(request: Request, problem: Exception) -> Response:
+async def _on_anything(_: Request, __: Exception) -> Response:
     return error_answer(500, "internal", "this should not have happened; the log has the details")
 
 

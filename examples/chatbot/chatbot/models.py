@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Title = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*\S[^\x00]*$")]
-Content = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*\S[^\x00]*$")]
+SOMETHING = r"^[^\x00]*[^\s\x00][^\x00]*$"  # not blank, and without NUL, which PostgreSQL does not store
+Title = Annotated[str, StringConstraints(max_length=200, pattern=SOMETHING)]
+Content = Annotated[str, StringConstraints(max_length=8000, pattern=SOMETHING)]
 BIGGEST_ID = 2**63 - 1
 
 

@@ -51,10 +51,10 @@ class Server(uvicorn.Server):
         signal.signal(signal.SIGUSR1, self._move)
         signal.signal(signal.SIGUSR2, self._move)
 
-    def _move(self, number: int, frame: FrameType | None) -> None:
+    def _move(self, number: int, _frame: FrameType | None) -> None:
         self._draining.moving = number == signal.SIGUSR1
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002, uvicorn names it
         """Begin to leave. Uvicorn would stop here, and raise the signal again at its end instead of exiting 0."""
         if self._draining.leaving:
             self.should_exit = True

@@ -1,0 +1,96 @@
+"""pytest-playwright on the target: its fixtures overridden where the environment knows better."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deploy.plugin.context import CONTEXT, Target
+from deploy.plugin.fixtures import RUN_HEADER
+from deploy.plugin.identity import BOOK, WrongIdentity
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Response
+
+_SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+)
+
+
+def chromium() -> str | None:
+    """The system's Chromium, or ``None`` where Playwright has its own.
+
+    Raises:
+        pytest.UsageError: where there is neither, with the commands that bring one.
+    """
+    if named := os.environ.get("VERDIGRIS_CHROMIUM"):
+        if not Path(named).is_file():
+            raise pytest.UsageError(f"VERDIGRIS_CHROMIUM names {named}, which is no file")
+        return named
+    cache = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    if any(cache.glob("chromium*")):
+        return None
+    for name in _SYSTEM:
+        if path := shutil.which(name):
+            return path
+    raise pytest.UsageError(
+        "the frontend tests need Chromium and there is none; "
+        "run: python -m playwright install chromium (or: apt-get install chromium)"
+    )
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Chromium as it is found on this machine."""
+    arguments = [*browser_type_launch_args.get("args", ()), *_QUIET]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    found = {**browser_type_launch_args, "args": arguments}
+    if path := chromium():
+        found["executable_path"] = path
+    return found
+
+
+@pytest.fixture(scope="session")
+def base_url(target: Target) -> str:
+    """The target's address."""
+    return target.url
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(
+    browser_context_args: dict[str, Any], target: Target, pytestconfig: pytest.Config
+) -> dict[str, Any]:
+    """Pages begin at the target's address and carry the header of the suites, and the tenant of tests."""
+    headers = {RUN_HEADER: "suite"}
+    if tenant := pytestconfig.stash[CONTEXT].environment.tenant:
+        headers["x-tenant"] = tenant
+    return {**browser_context_args, "base_url": target.url, "extra_http_headers": headers}
+
+
+@pytest.fixture
+def page(page: "Page", target: Target) -> "Iterator[Page]":
+    """pytest-playwright's page, on the target; every answer of the target's origin is checked to come from it."""
+
+    def check(response: "Response") -> None:
+        if not response.url.startswith(target.url):
+            return
+        try:
+            BOOK.check(target, response.url, response.status, response.headers.get(target.header))
+        except WrongIdentity:
+            wrong.append(response.url)  # an exception in a browser's event would be lost; it is raised at the end
+
+    wrong: list[str] = []
+    page.on("response", check)
+    yield page
+    page.remove_listener("response", check)
+    if wrong:
+        raise WrongIdentity(f"the page was answered by somebody else: {', '.join(wrong[:3])}")

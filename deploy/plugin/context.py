@@ -1,0 +1,146 @@
+"""What a run of the suites knows: the settings, the environment, and whom it tests."""
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy import settings as settings_module
+from deploy.errors import UsageError
+from deploy.model import Color, Identity
+from deploy.platform import Address, Platform, open_platform
+from deploy.settings import Checks, Environment, Settings
+
+EXPECT = "VERDIGRIS_EXPECT"
+"""The identity that a release tells its suites to expect; a variable, because no person types it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom a test asks: a name, an address, and the identity that must answer."""
+
+    name: str
+    color: Color | None
+    address: Address
+    identity: Identity | None
+    version: str | None
+    header: str
+    grade: str
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self.address.url
+
+    def accepts(self, identity: Identity) -> bool:
+        """Whether an answer of ``identity`` is an answer of this target, as far as is known."""
+        if self.identity is not None:
+            return identity == self.identity
+        return self.version is None or identity.version == self.version
+
+    def __str__(self) -> str:
+        expected = self.identity or (f"version {self.version}" if self.version else "whoever answers first")
+        return f"{self.name} at {self.url}, expecting {expected}"
+
+
+@dataclass
+class Context:
+    """One run."""
+
+    settings: Settings
+    name: str
+    environment: Environment
+    checks: Checks
+    platform: Platform | None
+    targets: dict[str, Target]
+    expected: Identity | None
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Context":
+        """Read the options.
+
+        Raises:
+            VerdigrisError: where they name something that is not there.
+        """
+        named = config.getoption("--settings")
+        settings = settings_module.load(Path(named) if named else None)
+        name = config.getoption("--env")
+        environment = settings.environment(name)
+        platform = open_platform(settings, name) if environment.platform == "local" else None
+        header = os.environ.get(EXPECT)
+        expected = Identity.parse(header) if header else None
+        closing = contextlib.ExitStack()
+        wanted = config.getoption("--target")
+        if version := config.getoption("--candidate"):
+            wanted = _stand_up(config, settings, name, version, wanted, closing)
+        context = cls(settings, name, environment, settings.checks_of(name), platform, {}, expected, closing)
+        if config.getoption("collectonly"):
+            return context  # nobody has to stand anywhere to say which tests there are
+        try:
+            for word in (wanted or "live").split(","):
+                context.targets[word] = context.target(word, config.getoption("--expect"))
+        except BaseException:
+            closing.close()
+            raise
+        return context
+
+    def target(self, word: str, version: str | None) -> Target:
+        """The target that ``word`` means.
+
+        Raises:
+            UsageError: where it is no target, or nobody stands there.
+        """
+        header, grade = self.settings.identity.header, self.settings.identity.grade
+        if word not in ("live", "candidate", *Color):
+            raise UsageError(f"--target {word!r}: accepted are live, candidate, blue, green, or blue,green")
+        if self.platform is None:
+            if word != "live":
+                raise UsageError(f"--target {word}: without its platform only the live color of {self.name} can be reached")
+            address = Address(url=str(self.environment.url))
+            return Target(word, None, address, self.expected, version, header, grade)
+        traffic = self.platform.live()
+        if word == "live":
+            if traffic.color is None:
+                raise UsageError(f"nobody is live in {self.name} yet; run: verdigris release VERSION --env {self.name}")
+            identity = self.expected or (None if version else traffic.identity)
+            return Target(word, traffic.color, self.platform.users(), identity, version, header, grade)
+        color = _color(word, traffic.color)
+        deployment = self.platform.standing(color)
+        if deployment is None:
+            raise UsageError(f"--target {word}: nothing stands in {color} of {self.name}; see: verdigris status")
+        identity = self.expected or (None if version else deployment.identity)
+        return Target(word, color, self.platform.address(color), identity, version, header, grade)
+
+    def close(self) -> None:
+        """Undo what the run did itself."""
+        self.closing.close()
+
+
+def _color(word: str, live: Color | None) -> Color:
+    if word != "candidate":
+        return Color(word)
+    return live.other if live is not None else Color.BLUE
+
+
+def _stand_up(
+    config: pytest.Config,
+    settings: Settings,
+    name: str,
+    version: str,
+    wanted: str | None,
+    closing: contextlib.ExitStack,
+) -> str:
+    """Stand a candidate up in the main process; the workers of pytest-xdist find it standing."""
+    if wanted not in (None, "candidate"):
+        raise UsageError("--candidate tests what it stands up; --target is not accepted beside it")
+    if not hasattr(config, "workerinput"):
+        from deploy.controller import candidate
+
+        closing.enter_context(candidate(settings, name, version))
+    return "candidate"
+
+
+CONTEXT: pytest.StashKey[Context] = pytest.StashKey()

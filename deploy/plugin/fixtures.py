@@ -1,0 +1,145 @@
+"""The fixtures of the suites; ``pytest --fixtures`` shows them with these texts."""
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deploy.evidence import Exchange
+from deploy.plugin.context import CONTEXT, Context, Target
+from deploy.plugin.identity import BOOK, Ledger
+from deploy.settings import Checks, Environment
+
+if TYPE_CHECKING:
+    import httpx
+    import psycopg
+
+RUN_HEADER = "x-verdigris-run"
+"""The header by which an application can tell the suites' requests from its users'."""
+
+
+@pytest.fixture(scope="session")
+def environment(pytestconfig: pytest.Config) -> Environment:
+    """The environment of ``--env``, as its settings describe it."""
+    return pytestconfig.stash[CONTEXT].environment
+
+
+@pytest.fixture(scope="session")
+def checks(pytestconfig: pytest.Config) -> Checks:
+    """What the settings say of the application: paths, expected texts, budgets."""
+    return pytestconfig.stash[CONTEXT].checks
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Target:
+    """Whom this run tests: color, address (``target.url``) and the identity that must answer."""
+    targets = request.config.stash[CONTEXT].targets
+    return targets[getattr(request, "param", next(iter(targets)))]
+
+
+@pytest.fixture(scope="session")
+def http(target: Target, environment: Environment) -> "Iterator[httpx.Client]":
+    """An httpx client of the target; every answer is checked to come from the target, redirects are not followed.
+
+    Where the environment names a tenant for tests, requests carry it in the header ``x-tenant``.
+    """
+    import httpx
+
+    headers = {RUN_HEADER: "suite", "user-agent": "verdigris"}
+    if environment.tenant:
+        headers["x-tenant"] = environment.tenant
+    hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_check(target)]}
+    verify: Any = target.address.ca or (True if target.url.startswith("https") else False)
+    with httpx.Client(
+        base_url=target.url, headers=headers, timeout=10, event_hooks=hooks, verify=verify, trust_env=False
+    ) as client:
+        yield client
+
+
+def _begin(request: "httpx.Request") -> None:
+    request.extensions["verdigris-began"] = time.monotonic()
+
+
+def _check(target: Target) -> Any:
+    def check(response: "httpx.Response") -> None:
+        streaming = response.headers.get("content-type", "").startswith("text/event-stream")
+        if not streaming:
+            response.read()
+        header = response.headers.get(target.header)
+        BOOK.ledger.keep(
+            Exchange(
+                method=response.request.method,
+                url=str(response.request.url),
+                status=response.status_code,
+                milliseconds=round(1000 * (time.monotonic() - response.request.extensions["verdigris-began"]), 1),
+                identity=header,
+                request_body=response.request.content.decode(errors="replace"),
+                response_body="(a stream)" if streaming else response.text,
+            )
+        )
+        BOOK.check(target, str(response.request.url), response.status_code, header)
+
+    return check
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """What this test saw; figures put into ``ledger.figures`` stand in the report."""
+    return BOOK.ledger
+
+
+@pytest.fixture(scope="session")
+def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]":
+    """A psycopg connection to the application's database; read-only unless the environment allows writes."""
+    import psycopg
+
+    context = pytestconfig.stash[CONTEXT]
+    url = _database_url(context)
+    if url is None:
+        pytest.fail(f"environment {context.name!r} describes no database: add a table environments.{context.name}.database")
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        pytest.fail(f"the database of {context.name!r} cannot be reached: {error}")
+    with connection:
+        writes = context.environment.database is not None and context.environment.database.writes
+        if not writes:
+            connection.execute("SET default_transaction_read_only = on")
+        yield connection
+
+
+def _database_url(context: Context) -> str | None:
+    if context.platform is not None:
+        from deploy.platform.local import LocalPlatform
+
+        if isinstance(context.platform, LocalPlatform):
+            return context.platform.database_url()
+    database = context.environment.database
+    if database is None or database.url is None:
+        return None
+    return database.url if isinstance(database.url, str) else database.url.read(context.settings.root)
+
+
+def service_fixtures(context: Context) -> SimpleNamespace:
+    """A fixture for each external service of the settings, named as it is there: an httpx client of that service."""
+
+    def make(name: str, url: str) -> Any:
+        @pytest.fixture(scope="session", name=name)
+        def service() -> "Iterator[httpx.Client]":
+            import httpx
+
+            with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+                yield client
+
+        service.__doc__ = f"An httpx client of the external service {name!r}."
+        return service
+
+    made = {}
+    for name, service in context.environment.services.items():
+        url = service.url
+        if url is None and context.platform is not None:
+            url = context.platform.service_url(name)  # type: ignore[attr-defined]
+        made[name.replace("-", "_")] = make(name.replace("-", "_"), str(url))
+    return SimpleNamespace(**made)

@@ -1,0 +1,77 @@
+"""Every answer is asked who gave it, and what it said is kept by test."""
+
+from collections import Counter
+
+from deploy.evidence import Exchange, Stranger
+from deploy.model import Identity
+from deploy.plugin.context import Target
+
+_ROUTER_MADE = (502, 503, 504)
+_KEPT = 3
+_BODY = 2000
+
+
+class WrongIdentity(AssertionError):
+    """An answer came from somebody else than the target."""
+
+
+class Ledger:
+    """What one test saw."""
+
+    def __init__(self) -> None:
+        self.identities: Counter[str] = Counter()
+        self.strangers: list[Stranger] = []
+        self.exchanges: list[Exchange] = []
+        self.artifacts: list[str] = []
+        self.figures: dict[str, float] = {}
+
+    def keep(self, exchange: Exchange) -> None:
+        """Keep the last few exchanges, for the report of a failure."""
+        clip = {"request_body": exchange.request_body[:_BODY], "response_body": exchange.response_body[:_BODY]}
+        self.exchanges = [*self.exchanges, exchange.model_copy(update=clip)][-_KEPT:]
+
+
+class Book:
+    """The ledgers of a process; tests run one after the other in it."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.first: dict[str, Identity] = {}
+
+    def open(self) -> Ledger:
+        """Begin a new test's ledger."""
+        self.ledger = Ledger()
+        return self.ledger
+
+    def check(self, target: Target, url: str, status: int, header: str | None) -> None:
+        """Note who answered.
+
+        An answer without identity is somebody else's, but for an error that the router makes when nobody answers it: that
+        one fails its test and says nothing of a wrong color. Where no identity is expected, all answers must agree.
+
+        Raises:
+            WrongIdentity: where it was not the target.
+        """
+        identity = Identity.parse(header) if header else None
+        if identity is None:
+            if status not in _ROUTER_MADE:
+                self._stranger(target, url, status, header or "no identity")
+            return
+        text = identity.header()
+        expected = self.first.setdefault(target.name, identity)
+        if not target.accepts(identity) or (target.identity is None and identity != expected):
+            self._stranger(target, url, status, text)
+        self.ledger.identities[text] += 1
+
+    def count(self, header: str, number: int) -> None:
+        """Note answers that a load generator counted."""
+        self.ledger.identities[header] += number
+
+    def _stranger(self, target: Target, url: str, status: int, seen: str) -> None:
+        expected = target.identity or self.first.get(target.name) or target.version or "one identity for all answers"
+        stranger = Stranger(url=url, status=status, seen=seen, expected=str(expected))
+        self.ledger.strangers.append(stranger)
+        raise WrongIdentity(f"{url} ({status}) was answered by {seen}, expected was {expected}")
+
+
+BOOK = Book()

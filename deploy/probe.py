@@ -1,0 +1,122 @@
+"""A user of the environment's own: asks without pause through the users' address and never retries.
+
+Open loop: the moments are planned beforehand, and latency counts from the intended moment, so a stall is seen whole
+(coordinated omission). One request in four goes over a connection of its own.
+"""
+
+import contextlib
+import http.client
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from deploy.model import Identity
+from deploy.platform import Address
+from deploy.samples import Sample
+
+THREADS = 16
+TIMEOUT = 5.0
+FRESH = 4
+
+
+class Probe:
+    """Runs from ``start`` to ``stop``; its samples are kept and written to ``path``."""
+
+    def __init__(self, users: Address, path: str, rate: float, header: str, out: Path) -> None:
+        self.users = users
+        self.path = path
+        self.rate = rate
+        self.header = header
+        self.out = out
+        self.samples: list[Sample] = []
+        self._lock = threading.Condition()
+        self._stopping = threading.Event()
+        self._next = 0
+        self._began = 0.0
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.out.touch()
+        self._began = time.monotonic()
+        self._threads = [threading.Thread(target=self._run, name="probe", daemon=True) for _ in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End, and write what was seen; what cannot be written is only missing from the report (fault 44)."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT + 1)
+        with contextlib.suppress(OSError), self.out.open("w", encoding="utf-8") as file:
+            file.writelines(sample.model_dump_json() + "\n" for sample in sorted(self.samples, key=lambda one: one.at))
+
+    def planned(self, since: float) -> int:
+        """How many requests were due since ``since`` (``time.monotonic()``) and could have been answered."""
+        return int((time.monotonic() - max(since, self._began)) * self.rate)
+
+    def wait_for(self, number: int, timeout: float) -> bool:
+        """Wait until there are ``number`` samples."""
+        with self._lock:
+            return self._lock.wait_for(lambda: len(self.samples) >= number, timeout)
+
+    def since(self, index: int) -> list[Sample]:
+        """The samples from ``index`` on, in the order in which they ended."""
+        with self._lock:
+            return self.samples[index:]
+
+    def _run(self) -> None:
+        kept: dict[bool, http.client.HTTPConnection] = {}
+        while not self._stopping.is_set():
+            with self._lock:
+                number, self._next = self._next, self._next + 1
+            due = self._began + number / self.rate
+            if self._stopping.wait(max(0.0, due - time.monotonic())):
+                break
+            secure = self.users.secure_url is not None and number % 2 == 1
+            fresh = number % FRESH < FRESH // 2 and number % (2 * FRESH) < FRESH
+            connection = None if fresh else kept.get(secure)
+            if connection is None:
+                connection = _connect(self.users, secure=secure)
+            sample = self._ask(connection, due, kept=not fresh and connection.sock is not None)
+            if fresh:
+                connection.close()
+            else:
+                kept[secure] = connection
+            with self._lock:
+                self.samples.append(sample)
+                self._lock.notify_all()
+        for connection in kept.values():
+            connection.close()
+
+    def _ask(self, connection: http.client.HTTPConnection, due: float, *, kept: bool) -> Sample:
+        sent = time.time()
+        status, header, error = None, None, ""
+        try:
+            connection.request("GET", self.path, headers={"user-agent": "verdigris-probe"})
+            answer = connection.getresponse()
+            answer.read()
+            status, header = answer.status, answer.headers.get(self.header)
+        except (OSError, http.client.HTTPException) as failure:
+            error = f"{type(failure).__name__}: {failure}"[:200]
+            connection.close()
+        milliseconds = round(1000 * (time.monotonic() - due), 2)
+        return Sample(at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error)
+
+
+def _connect(users: Address, *, secure: bool) -> http.client.HTTPConnection:
+    parts = urlsplit(str(users.secure_url) if secure else users.url)
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    context = ssl.create_default_context(cafile=users.ca)
+    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
+
+
+def strangers(samples: Iterable[Sample], expected: Identity) -> list[Sample]:
+    """Answers below 500 that came from somebody else."""
+    header = expected.header()
+    return [one for one in samples if not one.lost and one.identity != header]

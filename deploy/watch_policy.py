@@ -1,0 +1,92 @@
+"""The reasons to take a release back while it is watched: pure, a table of rules, like :mod:`deploy.policy`."""
+
+from collections.abc import Callable, Iterator
+
+from deploy.model import Identity, Kind, Objection, Value
+from deploy.platform.base import Health
+from deploy.samples import Sample
+from deploy.settings import WatchSettings
+
+
+class View(Value):
+    """What the watch has seen so far."""
+
+    settings: WatchSettings
+    expected: Identity
+    samples: tuple[Sample, ...]
+    """The probe's samples since the switch was observed."""
+    planned: int
+    """How many there should be by now."""
+    windows: tuple[tuple[Sample, ...], ...]
+    """The same, cut into whole windows."""
+    health: Health
+    log_lines: tuple[str, ...] = ()
+    """Lines of the candidate's log that match ``log_errors``."""
+
+
+def _running(view: View) -> Iterator[tuple[Kind, str]]:
+    if not view.health.running:
+        yield Kind.FAILED, f"the release stopped running: {view.health.reason}"
+
+
+def _lost(view: View) -> Iterator[tuple[Kind, str]]:
+    lost = [sample for sample in view.samples if sample.lost]
+    if len(lost) > view.settings.errors:
+        first = f"status {lost[0].status}" if lost[0].status is not None else lost[0].error
+        yield Kind.FAILED, (
+            f"users' requests fail: {len(lost)} of {len(view.samples)} probes, borne are {view.settings.errors}; "
+            f"the first: {first}"
+        )
+
+
+def _stranger(view: View) -> Iterator[tuple[Kind, str]]:
+    header = view.expected.header()
+    wrong = [sample for sample in view.samples if not sample.lost and sample.identity != header]
+    if wrong:
+        yield Kind.NOT_VALID, (
+            f"{len(wrong)} users' requests were answered by somebody else after the switch was observed: "
+            f"{wrong[0].identity or 'no identity'}"
+        )
+
+
+def _slow(view: View) -> Iterator[tuple[Kind, str]]:
+    strikes = view.windows[-view.settings.strikes :]
+    if len(strikes) < view.settings.strikes:
+        return
+    shares = [_share_within(window, view.settings.answer_ms) for window in strikes]
+    if all(share < view.settings.within for share in shares):
+        yield Kind.FAILED, (
+            f"users wait: for {len(strikes)} windows in a row only {100 * max(shares):.0f} % or less of the answers came "
+            f"within {view.settings.answer_ms:g} ms, {100 * view.settings.within:g} % must"
+        )
+
+
+def _share_within(window: tuple[Sample, ...], limit: float) -> float:
+    return sum(sample.milliseconds <= limit for sample in window) / len(window) if window else 0.0
+
+
+def _blind(view: View) -> Iterator[tuple[Kind, str]]:
+    if view.planned >= view.settings.rate and len(view.samples) < view.planned / 2:
+        yield Kind.NOT_VALID, f"the watch is blind: {len(view.samples)} answers or errors of {view.planned} probes due"
+
+
+def _log(view: View) -> Iterator[tuple[Kind, str]]:
+    if view.log_lines:
+        yield Kind.FAILED, f"the release logs errors ({len(view.log_lines)}): {view.log_lines[0][:200]}"
+
+
+RULES: dict[str, Callable[[View], Iterator[tuple[Kind, str]]]] = {
+    "watch-running": _running,
+    "watch-lost": _lost,
+    "watch-stranger": _stranger,
+    "watch-slow": _slow,
+    "watch-blind": _blind,
+    "watch-log": _log,
+}
+
+
+def objections(view: View) -> tuple[Objection, ...]:
+    """Every reason to take the release back, by the rules in their order."""
+    return tuple(
+        Objection(rule=name, kind=kind, text=text) for name, rule in RULES.items() for kind, text in rule(view)
+    )
