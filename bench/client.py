@@ -19,7 +19,7 @@ import httptools
 class Exchange:
     """One request and what became of it."""
 
-    __slots__ = ("at", "connection", "deadline", "done", "ended", "identity", "intended", "kept", "marker", "opening",
+    __slots__ = ("at", "connection", "deadline", "done", "ended", "identity", "intended", "kept", "marker",
                  "request", "secure", "silence", "status", "stream")  # fmt: skip
 
     def __init__(self, request: bytes, intended: float, timeout: float, *, secure: bool, marker: bytes | None) -> None:
@@ -41,7 +41,6 @@ class Exchange:
         self.identity: str | None = None
         self.done = False
         self.connection: Connection | None = None
-        self.opening: asyncio.Task[None] | None = None
 
 
 Finished = Callable[[Exchange, str], None]
@@ -65,6 +64,7 @@ class Origin:
         self.limit = limit
         self.finished = finished
         self.idle: deque[Connection] = deque()
+        self.opening: set[asyncio.Task[None]] = set()
         self.open = 0
         self.closed_idle = 0
 
@@ -80,7 +80,9 @@ class Origin:
         if self.open >= self.limit:
             self.finished(exchange, f"{self.limit} connections are open; no more are opened")
             return
-        exchange.opening = asyncio.get_running_loop().create_task(self._open(exchange, persistent=not fresh))
+        task = asyncio.get_running_loop().create_task(self._open(exchange, persistent=not fresh))
+        self.opening.add(task)
+        task.add_done_callback(self.opening.discard)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -100,11 +102,7 @@ class Origin:
         except (OSError, ssl.SSLError) as error:
             self.open -= 1
             self.finished(exchange, f"no connection ({type(error).__name__}: {error})")
-        except asyncio.CancelledError:
-            self.open -= 1
-            raise
         else:
-            exchange.opening = None
             connection.begin(exchange)
 
 
@@ -178,7 +176,7 @@ class Connection(asyncio.Protocol):
         self.origin.open -= 1
         if self.exchange is None:
             self._forget()
-        elif self.to_the_end and error is None:
+        elif self.to_the_end and error is None and (self.exchange.status or 0) >= 200:
             self._complete(keep=False)
         else:
             reason = "" if error is None else f" ({type(error).__name__}: {error})"

@@ -22,7 +22,8 @@ class Health(Value):
     """What a platform sees of a color's processes or pods."""
 
     running: bool
-    restarts: int = 0
+    instance: str = ""
+    """Changes when it is restarted."""
     reason: str = ""
     """Why it is not running, in one sentence."""
 

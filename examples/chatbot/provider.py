@@ -4,6 +4,7 @@ A question that contains one of these makes it misbehave, so that failure can be
 
 [provider:error]    answers 500
 [provider:slow]     waits 30 s before it answers
+[provider:long]     answers with some 200 words, which take a second to stream
 [provider:cut]      breaks a stream off in the middle; without a stream, answers something that is no completion
 """
 
@@ -33,7 +34,8 @@ def compose(messages: list[dict[str, Any]]) -> str:
     question = " ".join(said[-1].split()) if said else ""
     shown = question if len(question) <= 60 else question[:57] + "..."
     turn = f"This is answer {len(said)} of our conversation, and it is the same each time."
-    return f"You said: “{shown}”. {turn}"
+    repeated = 12 if "[provider:long]" in question else 1
+    return f"You said: “{shown}”. {' '.join([turn] * repeated)}"
 
 
 def tokens(text: str) -> list[str]:

@@ -103,10 +103,10 @@ class LocalPlatform:
         """Whether the color's process runs."""
         started = process.remembered(self._record(color))
         if process.running(started):
-            return Health(running=True)
+            return Health(running=True, instance=f"{started.pid}:{started.start_time:g}" if started else "")
         code = process.exit_code(started) if started else None
         reason = "its process ended" + (f" with exit code {code}" if code is not None else "")
-        return Health(running=False, restarts=1, reason=reason)
+        return Health(running=False, reason=reason)
 
     def remember(self, deployment: Deployment) -> None:
         """Remember a deployment durably."""

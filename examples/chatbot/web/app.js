@@ -64,12 +64,16 @@ function toEnd() {
   at("scroller").scrollTop = at("scroller").scrollHeight;
 }
 
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
 function problem(text, retry) {
   const box = make("div", "problem");
   const button = make("button", "plain", "Try again");
   button.type = "button";
   button.addEventListener("click", retry);
-  box.append(make("span", "", text), button);
+  box.append(make("span", "", sentence(text)), button);
   return box;
 }
 

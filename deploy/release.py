@@ -1,0 +1,358 @@
+"""The flow of a release: a generator of records.
+
+Each record that is yielded says what is done next. The caller makes it durable and only then asks for the next one, so
+the journal is always ahead of the world by at most one effect, and a dead process can be recovered.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from deploy import monitor
+from deploy.errors import Conflict, ExitStatus, Interrupted, NotReady, VerdigrisError
+from deploy.model import (
+    Color,
+    Deployment,
+    Kind,
+    Objection,
+    Outcome,
+    Record,
+    Step,
+    Traffic,
+    exit_status_of,
+)
+from deploy.platform import Platform
+from deploy.platform.observer import answer_of
+from deploy.probe import Probe
+from deploy.settings import Environment
+from deploy.verify import Verifier
+
+Flow = Iterator[Record]
+
+
+@dataclass
+class Signals:
+    """SIGINT and SIGTERM: they interrupt where that is safe, and are kept for later where it is not."""
+
+    received: str = ""
+    armed: bool = False
+
+    def receive(self, name: str) -> None:
+        """Take a signal; raises :class:`Interrupted` where the flow may be interrupted."""
+        self.received = self.received or name
+        if self.armed:
+            self.armed = False
+            raise Interrupted(name)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A part of the flow that a signal may interrupt."""
+        if self.received:
+            raise Interrupted(self.received)
+        self.armed = True
+        try:
+            yield
+        finally:
+            self.armed = False
+
+
+@dataclass
+class Tools:
+    """What the flow acts with."""
+
+    platform: Platform
+    environment: Environment
+    verifier: Verifier
+    probe: Callable[[], Probe]
+    header: str
+    signals: Signals = field(default_factory=Signals)
+    told: Callable[[str], None] = lambda _text: None
+    watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
+
+
+def release(record: Record, tools: Tools) -> Flow:
+    """Prove a version in the idle color, move the users to it, watch it, and take it back where the watch objects."""
+    yield record
+    probe: Probe | None = None
+    try:
+        with tools.signals.interruptible():
+            record, traffic = _prepare(record, tools)
+        if record.objections:
+            yield finish(record, Outcome.HELD)
+            return
+        for step in (_migrate, _deploy, _verify):
+            record = step(record)
+            yield record
+            with tools.signals.interruptible():
+                record = _EFFECTS[step](record, tools)
+            if record.objections:
+                yield finish(record, Outcome.HELD)
+                return
+        with tools.signals.interruptible():
+            record, probe = _before_switch(record, tools, traffic)
+        if record.objections:
+            yield finish(record, Outcome.HELD)
+            return
+        record = record.at(Step.SWITCH, f"users go to {record.candidate}")
+        yield record
+        yield from _switched(record, tools, traffic, probe)
+    except Interrupted as signal:
+        yield finish(objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD)
+    except NotReady as error:
+        yield finish(objecting(record, "not-ready", Kind.FAILED, str(error)), Outcome.HELD)
+    except Conflict as error:
+        yield finish(objecting(record, "conflict", Kind.REFUSED, str(error)), Outcome.HELD)
+    finally:
+        if probe is not None:
+            probe.stop()
+
+
+def _prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
+    """Who is live and whether it is who answers; the artifact; the ids of every test, frozen."""
+    platform = tools.platform
+    traffic = platform.live()
+    live = platform.standing(traffic.color) if traffic.color else None
+    candidate = traffic.color.other if traffic.color else Color.BLUE
+    record = record.with_changes(live=live, candidate=candidate)
+    if live is not None:
+        status, identity, seen = answer_of(platform.users().url + _path(tools), tools.header)
+        if status is not None and status < 500 and identity != live.identity:
+            return objecting(record, "live", Kind.REFUSED, f"users are answered by {seen}, live is {live.identity}"), traffic
+    release_ = platform.prepare(record.version)
+    frozen, found = tools.verifier.collect(record.required)
+    record = record.with_changes(release=release_, tests=frozen).objecting(*found)
+    return record, traffic
+
+
+def _migrate(record: Record) -> Record:
+    return record.at(Step.MIGRATE, f"the database goes to what {record.version} needs")
+
+
+def _deploy(record: Record) -> Record:
+    return record.at(Step.DEPLOY, f"{record.version} into {record.candidate}, which serves nobody")
+
+
+def _verify(record: Record) -> Record:
+    return record.at(Step.VERIFY, f"{', '.join(record.required)} against {record.candidate}")
+
+
+def _do_migrate(record: Record, tools: Tools) -> Record:
+    assert record.release is not None  # noqa: S101
+    return noting(record, "migration", tools.platform.migrate(record.release))
+
+
+def _do_deploy(record: Record, tools: Tools) -> Record:
+    assert record.release is not None and record.candidate is not None  # noqa: S101, PT018
+    began = time.monotonic()
+    tools.platform.stand_up(record.release, record.candidate, record.generation)
+    return noting(record, "ready after", f"{time.monotonic() - began:.1f} s")
+
+
+def _do_verify(record: Record, tools: Tools) -> Record:
+    deployment = candidate_of(record, tools.platform)
+    instance = tools.platform.health(deployment.color).instance
+    for suite in record.required:
+        result, found = tools.verifier.run(suite, str(deployment.color), deployment, record.tests[suite])
+        record = record.with_changes(suites=(*record.suites, result)).objecting(*found)
+        if found:
+            tools.told(f"{suite}: {result.verdict}")
+            if any(objection.rule == "failure" for objection in found) and record.live is not None:
+                record = record.objecting(*tools.verifier.control(suite, record.live, record.tests[suite], found))
+            return record
+        tools.told(f"{suite}: {result.passed} of {result.collected} passed in {result.seconds:.1f} s")
+    health = tools.platform.health(deployment.color)
+    if not health.running:
+        return objecting(record, "candidate-gone", Kind.FAILED, f"the candidate stopped running: {health.reason}")
+    if health.instance != instance:
+        return objecting(record, "candidate-changed", Kind.NOT_VALID, "the candidate was restarted while it was verified")
+    tools.platform.remember(deployment.model_copy(update={"verified": True}))
+    return record.with_changes(verified=True)
+
+
+_EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = {
+    _migrate: _do_migrate,
+    _deploy: _do_deploy,
+    _verify: _do_verify,
+}
+
+
+def _before_switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Record, Probe]:
+    """The last look: traffic and candidate are as they were; the users' probe runs."""
+    deployment = candidate_of(record, tools.platform)
+    probe = tools.probe()
+    if tools.platform.live().token != traffic.token:
+        raise Conflict(f"traffic moved while the release was verified: it is now {tools.platform.live().token!r}")
+    if not deployment.verified or deployment.generation != record.generation:
+        raise Conflict(f"what stands in {deployment.color} is not what was verified")
+    if record.live is not None:
+        probe.start()
+        probe.wait_for(int(tools.environment.watch.rate), 2.0)
+    return record, probe
+
+
+def _switched(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> Flow:
+    """The switch, the watch, and what follows from it; from here on a signal means: back."""
+    platform = tools.platform
+    deployment = candidate_of(record, platform)
+    platform.hold_connections()
+    written = time.monotonic()
+    moved = platform.switch(deployment.color, traffic, record.generation)
+    observation = platform.observe(deployment.identity, written)
+    record = record.with_changes(switched=True)
+    if not observation.complete:
+        record = objecting(record, "switch", Kind.FAILED, f"the switch was not observed: {observation.reason}")
+        yield from back(record, tools, moved)
+        return
+    seen = f"{1000 * observation.seconds:.0f} ms, {observation.kept} answers on kept and {observation.fresh} on fresh connections"
+    record = noting(record, "switch observed", seen)
+    record = record.at(Step.WATCH, f"for {tools.environment.watch.seconds:g} s ({tools.environment.watch.profile})")
+    yield record
+    if record.live is None:
+        probe.start()
+        probe.wait_for(1, 2.0)
+    try:
+        with tools.signals.interruptible():
+            record = _watch(record, tools, deployment, probe)
+    except Interrupted as signal:
+        record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
+    if record.objections:
+        yield from back(record, tools, moved)
+        return
+    yield from settle(record, tools)
+
+
+def _watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -> Record:
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        first = "smoke" if "smoke" in record.required else record.required[0]
+        run = pool.submit(
+            tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop
+        )
+        try:
+            found = monitor.watch(
+                deployment,
+                tools.platform,
+                tools.environment.watch,
+                probe,
+                lambda: run.result()[1] if run.done() else None,
+                tools.watched,
+            )
+        finally:
+            stop.set()
+    result, _ = run.result()
+    return record.with_changes(suites=(*record.suites, result)).objecting(*found)
+
+
+def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
+    """Move the users back; depends on nothing of the candidate."""
+    platform, old = tools.platform, record.live
+    if old is None:
+        record = objecting(record, "first", Kind.FAILED, "this was the first release: there is nothing to go back to")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    record = record.at(Step.ROLLBACK, f"users go back to {old.color}")
+    yield record
+    try:
+        restore(old, tools)
+        platform.hold_connections()
+        written = time.monotonic()
+        platform.switch(old.color, moved, record.generation)
+        observation = platform.observe(old.identity, written)
+    except VerdigrisError as error:
+        record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    if not observation.complete:
+        record = objecting(record, "rollback", Kind.FAILED, f"the rollback was not observed: {observation.reason}")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
+    yield finish(record, Outcome.ROLLED_BACK)
+
+
+def restore(old: Deployment, tools: Tools) -> None:
+    """Make sure that the color to go back to can serve; stand it up again where it was taken down.
+
+    Raises:
+        NotReady: where it cannot serve; the users are better off where they are.
+    """
+    platform = tools.platform
+    standing = platform.standing(old.color)
+    if standing is None or standing.release != old.release or not platform.health(old.color).running:
+        again = platform.stand_up(old.release, old.color, old.generation)
+        platform.remember(again.model_copy(update={"verified": old.verified}))
+        return
+    status, identity, seen = answer_of(platform.address(old.color).url + _path(tools), tools.header)
+    if status != 200 or identity != old.identity:
+        raise NotReady(f"{old.color} cannot take the users back either: it answers {seen}; they stay where they are")
+
+
+def settle(record: Record, tools: Tools) -> Flow:
+    """Confirmed: the old color drains and is kept for the rollback window."""
+    record = record.at(Step.SETTLE, "confirmed; the old color drains")
+    yield record
+    if record.live is not None:
+        record = drain(record, record.live, tools)
+    yield finish(record, Outcome.CONFIRMED)
+
+
+def drain(record: Record, old: Deployment, tools: Tools) -> Record:
+    """Wait for the old color's open requests; keep it for the rollback window, or retire it where there is none."""
+    platform, limit = tools.platform, tools.environment.drain_seconds
+    deadline, quiet = time.monotonic() + limit, 0
+    while quiet < 3 and time.monotonic() < deadline:
+        quiet = quiet + 1 if platform.open_requests(old.color) == 0 else 0
+        time.sleep(0.05)
+    left = platform.open_requests(old.color)
+    window = tools.environment.rollback_window
+    if left:
+        record = noting(record, "draining", f"{left} requests were still open on {old.color} after {limit:g} s; it stays")
+    if window == 0 and not left:
+        platform.retire(old.color)
+        return noting(record, "old color", f"{old.color} drained and retired")
+    until = (datetime.now(UTC) + timedelta(seconds=window)).isoformat(timespec="seconds").replace("+00:00", "Z")
+    standing = platform.standing(old.color)
+    if standing is not None:
+        platform.remember(standing.model_copy(update={"kept_until": until}))
+    return noting(record, "old color", f"{old.color} is kept until {until} for a rollback")
+
+
+def candidate_of(record: Record, platform: Platform) -> Deployment:
+    """What stands in the candidate's color.
+
+    Raises:
+        Conflict: where it is not this release any more.
+    """
+    standing = platform.standing(record.candidate) if record.candidate else None
+    if standing is None or standing.release != record.release:
+        raise Conflict(f"the candidate in {record.candidate} is gone or is another release: somebody changed it")
+    return standing
+
+
+def finish(record: Record, outcome: Outcome) -> Record:
+    """The last record, with its exit status."""
+    fixed = {
+        Outcome.CONFIRMED: ExitStatus.CONFIRMED,
+        Outcome.ROLLED_BACK: ExitStatus.ROLLED_BACK,
+        Outcome.PERSON_NEEDED: ExitStatus.PERSON_NEEDED,
+    }
+    status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
+    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
+
+
+def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
+    """The record with one more objection."""
+    return record.objecting(Objection(rule=rule, kind=kind, text=text))
+
+
+def noting(record: Record, name: str, text: str) -> Record:
+    """The record with one more fact for the report."""
+    return record.with_changes(notes={**record.notes, name: text})
+
+
+def _path(tools: Tools) -> str:
+    return tools.environment.local.ready if tools.environment.local else "/"

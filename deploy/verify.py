@@ -1,0 +1,141 @@
+"""Run the suites that an environment requires, judge each, and ask the live color where the candidate fails.
+
+The control: what fails on the candidate is run on the live color too. Where it fails there as well, the environment is
+broken (its database, a service), and the failure says nothing of the candidate: not valid, rather than failed.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.evidence import Evidence
+from deploy.gate import Gate, Run
+from deploy.journal import Confirmed
+from deploy.model import Deployment, Kind, Objection, SuiteResult
+from deploy.policy import Case, objections
+
+Progress = Callable[[str, Evidence], None]
+
+
+class Verifier:
+    """Judges suites against what was frozen in prepare."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        folder: Path,
+        confirmed: Confirmed | None,
+        acknowledged: str | None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.gate = gate
+        self.folder = folder
+        self.confirmed = confirmed
+        self.acknowledged = acknowledged
+        self.progress = progress or (lambda _suite, _evidence: None)
+
+    def collect(self, suites: tuple[str, ...]) -> tuple[dict[str, tuple[str, ...]], tuple[Objection, ...]]:
+        """Freeze the ids of each suite; what cannot be collected is refused before anything is touched."""
+        frozen: dict[str, tuple[str, ...]] = {}
+        found: list[Objection] = []
+        for suite in suites:
+            run = self.gate.collect(suite, self.folder / ".collected" / suite)
+            frozen[suite] = run.evidence.collected.ids if run.evidence.collected else ()
+            found += _uncollected(run)
+        return frozen, tuple(found)
+
+    def run(
+        self,
+        suite: str,
+        target: str,
+        deployment: Deployment,
+        frozen: tuple[str, ...],
+        name: str | None = None,
+        stop: threading.Event | None = None,
+    ) -> tuple[SuiteResult, tuple[Objection, ...]]:
+        """Run one suite against a deployment and judge it.
+
+        Args:
+            target: ``live`` or a color, as ``--target`` has it.
+            name: the folder of its files, where it is not the suite's name.
+            stop: set where the run is no longer needed.
+        """
+        folder = name or suite
+        run = self.gate.run(
+            suite,
+            self.folder / folder,
+            target,
+            deployment.identity,
+            lambda evidence: self.progress(folder, evidence),
+            stop,
+        )
+        settings = self.gate.settings
+        environment = settings.environment(self.gate.environment)
+        confirmed = self.confirmed.tests.get(suite) if self.confirmed else None
+        found = objections(
+            Case(
+                suite=folder,
+                evidence=run.evidence,
+                frozen=frozen,
+                expected=deployment.identity,
+                demands=environment.demands,
+                all_critical=suite == "smoke" or settings.suites[suite].critical,
+                ended=run.ended,
+                confirmed=confirmed,
+                acknowledged=self.acknowledged,
+                allow_skips=environment.allow_skips,
+                today=datetime.now(UTC).date(),
+            )
+        )
+        return _result(folder, run, found), found
+
+    def control(
+        self, suite: str, live: Deployment, frozen: tuple[str, ...], found: tuple[Objection, ...]
+    ) -> tuple[Objection, ...]:
+        """What a failed suite's control on the live color adds: an objection of its own where the same tests fail there."""
+        _, live_found = self.run(suite, str(live.color), live, frozen, name=f"control-{suite}")
+        failed = {objection.text.split(" ", 1)[0] for objection in found if objection.rule == "failure"}
+        both = failed & {objection.text.split(" ", 1)[0] for objection in live_found if objection.rule == "failure"}
+        if not both:
+            return ()
+        some = ", ".join(sorted(both)[:3])
+        return (
+            Objection(
+                rule="control",
+                kind=Kind.NOT_VALID,
+                suite=suite,
+                text=f"the live color fails the same tests ({some}): the environment is broken, not the candidate",
+            ),
+        )
+
+
+def _uncollected(run: Run) -> list[Objection]:
+    problems = [
+        f"{error.id} cannot be collected: {error.text.strip().splitlines()[-1][:300]}"
+        for error in run.evidence.collect_errors
+    ]
+    if problems:
+        return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
+    if run.ended or run.exit_status not in (0, 5):
+        said = [line for line in run.output.splitlines() if line.startswith("ERROR")] or run.output.splitlines()[-1:]
+        text = f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {' '.join(said)[:500]}"
+        return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
+    if run.evidence.collected is None or not run.evidence.collected.ids:
+        return [Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests")]
+    return []
+
+
+def _result(folder: str, run: Run, found: tuple[Objection, ...]) -> SuiteResult:
+    kinds = {objection.kind for objection in found}
+    verdict = next((str(kind) for kind in (Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE) if kind in kinds), "passed")
+    return SuiteResult(
+        suite=folder,
+        verdict=verdict,
+        collected=len(run.evidence.collected.ids) if run.evidence.collected else 0,
+        passed=run.evidence.count("passed"),
+        failed=run.evidence.count("failed", "error"),
+        skipped=run.evidence.count("skipped", "xfailed", "xpassed"),
+        seconds=run.seconds,
+        folder=folder,
+    )
