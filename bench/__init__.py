@@ -1,1 +1,1 @@
-"""What is claimed in numbers, re-measured: ``python -m bench`` lists the benchmarks, ``python -m bench NAME`` runs one."""
+"""What is claimed in numbers, re-measured by one command: ``python -m bench``."""

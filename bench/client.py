@@ -19,7 +19,7 @@ import httptools
 class Exchange:
     """One request and what became of it."""
 
-    __slots__ = ("at", "connection", "deadline", "done", "ended", "identity", "intended", "kept", "marker",
+    __slots__ = ("at", "connection", "deadline", "done", "ended", "identity", "intended", "kept", "marker", "over",
                  "request", "secure", "silence", "status", "stream")  # fmt: skip
 
     def __init__(self, request: bytes, intended: float, timeout: float, *, secure: bool, marker: bytes | None) -> None:
@@ -40,6 +40,8 @@ class Exchange:
         self.status: int | None = None
         self.identity: str | None = None
         self.done = False
+        self.over: asyncio.Event | None = None
+        """Set at a stream's end."""
         self.connection: Connection | None = None
 
 
@@ -49,9 +51,7 @@ Finished = Callable[[Exchange, str], None]
 class Origin:
     """One scheme's address, with the connections that are kept alive to it."""
 
-    def __init__(
-        self, url: str, ca: str | None, header: str, pool: int, limit: int, finished: Finished
-    ) -> None:
+    def __init__(self, url: str, ca: str | None, header: str, pool: int, limit: int, finished: Finished) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self.authority = parts.netloc

@@ -160,11 +160,10 @@ class Generator:
             marker = (self.plan.stream_end or "").encode()
             request = self._ask(origin, str(self.plan.stream_path), self.plan.stream_body, fresh=fresh)
             exchange = Exchange(request, time.monotonic(), self.plan.timeout, secure=secure, marker=marker)
+            exchange.over = asyncio.Event()
             self.flying.add(exchange)
             origin.send(exchange, fresh=fresh)
-            while not exchange.done:
-                self.landed.clear()
-                await self.landed.wait()
+            await exchange.over.wait()
             if exchange.status is None or not exchange.ended:
                 await asyncio.sleep(STREAM_PAUSE)
             if self.stopping.is_set():
@@ -189,6 +188,8 @@ class Generator:
         exchange.done = True
         self.flying.discard(exchange)
         self.landed.set()
+        if exchange.over:
+            exchange.over.set()
         status = None if error else exchange.status
         if status is not None and status >= 500:
             error = f"answered {status}"

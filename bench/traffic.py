@@ -160,7 +160,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stream-end", help="what a whole stream has in it, such as 'data: [DONE]'")
     parser.add_argument("--streams", type=int, default=Plan.streams, help="streams in flight (%(default)s)")
     parser.add_argument("--header", default=Plan.header, help="the identity header (%(default)s)")
-    parser.add_argument("--new-share", type=float, default=Plan.new_share, help="share of new connections (%(default)s)")
+    parser.add_argument(
+        "--new-share", type=float, default=Plan.new_share, help="share of new connections (%(default)s)"
+    )
     parser.add_argument("--secure-share", type=float, default=Plan.secure_share, help="share of HTTPS (%(default)s)")
     parser.add_argument("--pool", type=int, default=Plan.pool, help="connections kept alive a scheme (%(default)s)")
     parser.add_argument("--timeout", type=float, default=Plan.timeout, help="seconds, then it is lost (%(default)s)")
