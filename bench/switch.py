@@ -1,7 +1,8 @@
 """Users switched between two standing colors on the platform local: what they lose, how late they move.
 
 Every switch goes from one color to the other and is observed before the next one. Going to green is counted as a
-switch, going back to blue as a rollback. Users come by HTTP and HTTPS, over kept and new connections, with streams in flight.
+switch, going back to blue as a rollback. Users come by HTTP and HTTPS, over kept and new connections, with streams in
+flight.
 """
 
 import bisect

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deploy.errors import PlatformError, Refused
-from deploy.model import SCHEMA, Record, Value, now
+from deploy.model import SCHEMA, Deployment, Record, Value, now
 
 
 class Confirmed(Value):
@@ -34,6 +34,8 @@ class Journal(Value):
     generation: int = 0
     record: Record | None = None
     confirmed: Confirmed | None = None
+    previous: Deployment | None = None
+    """Who was live before the last confirmed release; a rollback restores it where it was taken down."""
 
 
 class Holder(Value):

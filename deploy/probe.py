@@ -50,6 +50,8 @@ class Probe:
     def stop(self) -> None:
         """End, and write what was seen; what cannot be written is only missing from the report (fault 44)."""
         self._stopping.set()
+        if not self._threads:
+            return
         for thread in self._threads:
             thread.join(TIMEOUT + 1)
         with contextlib.suppress(OSError), self.out.open("w", encoding="utf-8") as file:

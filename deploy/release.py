@@ -69,6 +69,7 @@ class Tools:
     verifier: Verifier
     probe: Callable[[], Probe]
     header: str
+    generation: int = 0
     signals: Signals = field(default_factory=Signals)
     told: Callable[[str], None] = lambda _text: None
     watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
@@ -77,7 +78,7 @@ class Tools:
 def release(record: Record, tools: Tools) -> Flow:
     """Prove a version in the idle color, move the users to it, watch it, and take it back where the watch objects."""
     yield record
-    probe: Probe | None = None
+    probe = tools.probe()
     try:
         with tools.signals.interruptible():
             record, traffic = _prepare(record, tools)
@@ -93,10 +94,7 @@ def release(record: Record, tools: Tools) -> Flow:
                 yield finish(record, Outcome.HELD)
                 return
         with tools.signals.interruptible():
-            record, probe = _before_switch(record, tools, traffic)
-        if record.objections:
-            yield finish(record, Outcome.HELD)
-            return
+            _before_switch(record, tools, traffic, probe)
         record = record.at(Step.SWITCH, f"users go to {record.candidate}")
         yield record
         yield from _switched(record, tools, traffic, probe)
@@ -107,8 +105,7 @@ def release(record: Record, tools: Tools) -> Flow:
     except Conflict as error:
         yield finish(objecting(record, "conflict", Kind.REFUSED, str(error)), Outcome.HELD)
     finally:
-        if probe is not None:
-            probe.stop()
+        probe.stop()
 
 
 def _prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
@@ -180,10 +177,9 @@ _EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = 
 }
 
 
-def _before_switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Record, Probe]:
+def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> None:
     """The last look: traffic and candidate are as they were; the users' probe runs."""
     deployment = candidate_of(record, tools.platform)
-    probe = tools.probe()
     if tools.platform.live().token != traffic.token:
         raise Conflict(f"traffic moved while the release was verified: it is now {tools.platform.live().token!r}")
     if not deployment.verified or deployment.generation != record.generation:
@@ -191,7 +187,6 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Reco
     if record.live is not None:
         probe.start()
         probe.wait_for(int(tools.environment.watch.rate), 2.0)
-    return record, probe
 
 
 def _switched(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> Flow:

@@ -4,15 +4,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from playwright import sync_api
 
 from .conftest import SUITE, App, StartApp
 
-sync_api = pytest.importorskip("playwright.sync_api")
 TENANT = {"x-tenant": "page"}
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
+def browser() -> Iterator[sync_api.Browser]:
     """Chromium: the system's, or else the one that Playwright brings."""
     with sync_api.sync_playwright() as playwright:
         try:
@@ -24,7 +24,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 
 
 @pytest.fixture
-def page(browser: "sync_api.Browser", app: App) -> Iterator["sync_api.Page"]:
+def page(browser: sync_api.Browser, app: App) -> Iterator[sync_api.Page]:
     """The page of the newest version; it must not log a single error of its own."""
     context = browser.new_context(base_url=str(app.client.base_url), extra_http_headers={**SUITE, **TENANT})
     opened = context.new_page()
@@ -36,7 +36,7 @@ def page(browser: "sync_api.Browser", app: App) -> Iterator["sync_api.Page"]:
     assert failures == []
 
 
-def test_a_conversation_by_keyboard(page: "sync_api.Page") -> None:
+def test_a_conversation_by_keyboard(page: sync_api.Page) -> None:
     """Tab leads to the message field by the skip link, Enter sends, the answer is announced, and a reload shows it."""
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -52,7 +52,7 @@ def test_a_conversation_by_keyboard(page: "sync_api.Page") -> None:
     sync_api.expect(page.locator("#conversations [aria-current=page]")).to_have_text("Hello from the keyboard")
 
 
-def test_a_failed_answer_can_be_tried_again(page: "sync_api.Page") -> None:
+def test_a_failed_answer_can_be_tried_again(page: sync_api.Page) -> None:
     """The failure is an alert with a button, and trying again does not say the message twice."""
     page.get_by_label("Your message").fill("[provider:error] please")
     page.get_by_role("button", name="Send").click()
@@ -64,7 +64,7 @@ def test_a_failed_answer_can_be_tried_again(page: "sync_api.Page") -> None:
     sync_api.expect(page.locator(".message.user")).to_have_count(1)
 
 
-def test_a_deleted_conversation_leaves_the_list(page: "sync_api.Page") -> None:
+def test_a_deleted_conversation_leaves_the_list(page: sync_api.Page) -> None:
     """Deleting asks first."""
     page.get_by_label("Your message").fill("To be deleted")
     page.keyboard.press("Enter")
@@ -77,7 +77,7 @@ def test_a_deleted_conversation_leaves_the_list(page: "sync_api.Page") -> None:
     sync_api.expect(page.get_by_role("heading", level=1)).to_have_text("New conversation")
 
 
-def test_a_page_opened_before_a_switch_goes_on_working(browser: "sync_api.Browser", start: StartApp, app: App) -> None:
+def test_a_page_opened_before_a_switch_goes_on_working(browser: sync_api.Browser, start: StartApp, app: App) -> None:
     """1.1.0's page, whose users are moved to 1.5.0, fetches the rest of its script and its answers from there."""
     before = start("1.1.0")
     with browser.new_context(extra_http_headers={**SUITE, **TENANT}) as context:
@@ -98,7 +98,7 @@ def path_of(url: str) -> str:
     return "/" + url.split("/", 3)[3]
 
 
-def test_a_script_that_throws_is_noticed(browser: "sync_api.Browser", start: StartApp) -> None:
+def test_a_script_that_throws_is_noticed(browser: sync_api.Browser, start: StartApp) -> None:
     """The planted fault of 1.6.1 is an error on the page, which never becomes ready."""
     broken = start("1.6.1")
     with browser.new_context(extra_http_headers=SUITE) as context:

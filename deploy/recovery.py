@@ -1,0 +1,145 @@
+"""What a dead run left, made safe; and a rollback that a person asks for.
+
+``recover`` looks at the world and takes the journal only for what the dead run was about to do. It can be run any number
+of times: where the world is already as it has to be, it changes nothing.
+"""
+
+import time
+
+from deploy.errors import NotReady, VerdigrisError
+from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
+from deploy.platform import Platform
+from deploy.release import Flow, Tools, back, finish, noting, objecting, restore, settle
+
+_BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
+
+
+def recover(record: Record, tools: Tools) -> Flow:
+    """Bring what ``record`` left to an end: one verified color live, and nothing half done.
+
+    Before the switch, the candidate is taken away. After it, the users go back to where they were: a watch that was not
+    finished proves nothing. Where there is nothing to go back to, they stay on the candidate, which was verified.
+    """
+    traffic = tools.platform.live()
+    record = record.with_changes(generation=max(record.generation, tools.generation))
+    record = noting(record, "recovered", f"found at {record.step}, users on {traffic.color or 'nobody'}")
+    if record.action == "rollback":
+        yield from _finish_rollback(record, tools, traffic)
+    elif traffic.color is None or traffic.color != record.candidate:
+        yield from _not_switched(record, tools)
+    elif record.step is Step.SETTLE:
+        yield from settle(record.with_changes(switched=True), tools)
+    elif record.live is None:
+        yield from _first(record.with_changes(switched=True), tools)
+    else:
+        record = objecting(
+            record.with_changes(switched=True),
+            "recovered",
+            Kind.NOT_CONCLUSIVE,
+            f"the run died at {record.step}, before its watch was over",
+        )
+        yield from back(record, tools, traffic)
+
+
+def _not_switched(record: Record, tools: Tools) -> Flow:
+    """The users are not on the candidate: either they never were, or somebody took them back."""
+    if record.step not in _BEFORE_SWITCH:
+        text = "the users were already back; the run died before it could say so"
+        yield finish(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), Outcome.ROLLED_BACK)
+        return
+    record = objecting(record, "recovered", Kind.NOT_CONCLUSIVE, f"the run died at {record.step}; users were never moved")
+    record = record.at(Step.DEPLOY, f"the candidate is taken away from {record.candidate}") if record.candidate else record
+    yield record
+    if record.candidate is not None and _ours(tools.platform.standing(record.candidate), record):
+        tools.platform.retire(record.candidate)
+    yield finish(record, Outcome.HELD)
+
+
+def _ours(standing: Deployment | None, record: Record) -> bool:
+    """Whether what stands there came from the dead run; the color kept from before is not touched."""
+    return standing is None or (standing.release == record.release and standing.kept_until is None)
+
+
+def _first(record: Record, tools: Tools) -> Flow:
+    """The first release of all: nothing to go back to, and it was verified."""
+    deployment = tools.platform.standing(tools.platform.live().color or Color.BLUE)
+    text = "the first release was live when its run died; its watch was not finished; it stays: run 'verdigris verify'"
+    if deployment is None or not deployment.verified:
+        text = "an unverified release has the users and there is nothing to go back to: release a good one"
+    yield finish(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), Outcome.PERSON_NEEDED)
+
+
+def _finish_rollback(record: Record, tools: Tools, traffic: Traffic) -> Flow:
+    """A rollback that a person asked for is run to its end."""
+    if record.live is not None and traffic.color == record.live.color:
+        yield from _move_back(record, tools, traffic)
+        return
+    yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
+
+
+def rollback(record: Record, tools: Tools, to: Deployment | None) -> Flow:
+    """Move the users to the color that was live before, on a person's word.
+
+    Args:
+        to: who was live before, as the platform or the journal remembers it.
+    """
+    yield record
+    traffic = tools.platform.live()
+    live = tools.platform.standing(traffic.color) if traffic.color else None
+    if to is None or traffic.color is None:
+        text = "there is nothing to go back to: no other release was live here before"
+        yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
+        return
+    if not to.verified:
+        text = f"{to.release.version} in {to.color} was never verified; users are not sent there"
+        yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
+        return
+    record = record.with_changes(live=live, candidate=to.color, release=to.release, version=to.release.version, verified=True)
+    record = record.at(Step.ROLLBACK, f"users go back to {to.color} {to.release.version}")
+    yield record
+    yield from _move_back(record, tools, traffic)
+
+
+def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
+    platform = tools.platform
+    assert record.candidate is not None and record.release is not None  # noqa: S101, PT018
+    standing = platform.standing(record.candidate)
+    generation = standing.generation if standing else record.generation
+    to = Deployment(
+        color=record.candidate, release=record.release, generation=generation, deployed=record.started, verified=True
+    )
+    probe = tools.probe()
+    try:
+        restore(to, tools)
+        probe.start()
+        probe.wait_for(10, 1.0)
+        platform.hold_connections()
+        written = time.monotonic()
+        platform.switch(to.color, traffic, record.generation)
+        observation = platform.observe(to.identity, written)
+        if not observation.complete:
+            raise NotReady(f"the rollback was not observed: {observation.reason}")
+    except VerdigrisError as error:
+        outcome = Outcome.PERSON_NEEDED if platform.live().color is to.color else Outcome.REFUSED
+        yield finish(objecting(record, "rollback", Kind.REFUSED, str(error)), outcome)
+        return
+    finally:
+        probe.stop()
+    record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
+    yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
+
+
+def previous(platform: Platform, remembered: Deployment | None) -> Deployment | None:
+    """Who the users would go back to: what stands in the idle color, else what the journal remembers of it."""
+    live = platform.live().color
+    if live is None:
+        return None
+    standing = platform.standing(live.other)
+    if standing is not None and standing.verified:
+        return standing
+    return remembered if remembered is not None and remembered.color is not live else standing
+
+
+def idle_color(traffic: Traffic) -> Color:
+    """The color that a candidate stands up in."""
+    return traffic.color.other if traffic.color else Color.BLUE

@@ -1,0 +1,119 @@
+"""One suite as a report shows it: the record's counts beside what its evidence holds, and where the two disagree."""
+
+from collections.abc import Iterator
+
+from deploy.evidence import Evidence, Tested
+from deploy.model import Identity, Record, SuiteResult
+from deploy.report.files import SuiteFiles
+from deploy.report.text import duration, first_line, short
+from deploy.report.view import Fact, Link, SuiteView, TestView
+
+LISTED = 1000
+"""Passed tests that are listed by name; the others are in the evidence."""
+_STATES = {"passed": "good", "failed": "bad", "error": "bad"}
+
+
+def views(record: Record, folders: tuple[SuiteFiles, ...]) -> tuple[SuiteView, ...]:
+    """The suites in the record's order, then those that left evidence only, then those that never ran."""
+    left = {found.folder: found for found in folders}
+    rows: list[tuple[str, SuiteResult | None, SuiteFiles | None]] = [
+        (result.suite, result, left.pop(result.folder, None)) for result in record.suites
+    ]
+    rows += [(found.folder, None, found) for found in left.values()]
+    named = {name for name, _, _ in rows}
+    rows += [(suite, None, None) for suite in record.required if suite not in named]
+    return tuple(_view(record, f"suite-{number}", *row) for number, row in enumerate(rows, start=1))
+
+
+def _view(
+    record: Record, anchor: str, name: str, result: SuiteResult | None, found: SuiteFiles | None
+) -> SuiteView:
+    if found is None:
+        problem = "no evidence was left" if result else "it is required and did not run"
+        return SuiteView(
+            name=name,
+            anchor=anchor,
+            verdict=result.verdict if result else "did not run",
+            state=_STATES.get(result.verdict, "warn") if result else "warn",
+            counts=_counts(result),
+            lasted=duration(result.seconds) if result else "",
+            problems=(problem,),
+        )
+    seen = found.evidence
+    tests = [_test(test, found.links) for test in seen.tests]
+    failing = tuple(one for one in tests if one.test.outcome in ("failed", "error") or one.test.strangers)
+    passed = [one for one in tests if one.test.outcome == "passed" and one.test.attempts < 2 and not one.test.strangers]
+    shown = {id(one) for one in (*failing, *passed)}
+    verdict = result.verdict if result else "no result"
+    return SuiteView(
+        name=name,
+        anchor=anchor,
+        verdict=verdict,
+        state=_STATES.get(verdict, "warn"),
+        counts=_counts(result),
+        lasted=duration(result.seconds) if result else "",
+        facts=tuple(_facts(seen)),
+        problems=tuple(_problems(record, result, seen)),
+        failing=failing,
+        unproven=tuple(one for one in tests if id(one) not in shown),
+        passed=tuple(passed[:LISTED]),
+        left_out=max(0, len(passed) - LISTED),
+        identities=tuple(
+            Fact(str(Identity.parse(header) or header), f"{number:,}") for header, number in seen.identities.items()
+        ),
+        tail="" if verdict == "passed" else found.tail,
+        files=found.files,
+    )
+
+
+def _counts(result: SuiteResult | None) -> tuple[int, int, int, int] | None:
+    return (result.collected, result.passed, result.failed, result.skipped) if result else None
+
+
+def _test(test: Tested, links: dict[str, Link]) -> TestView:
+    mine = [links[name] for name in test.artifacts if name in links]
+    return TestView(
+        test=test,
+        pictures=tuple(one for one in mine if one.uri),
+        files=tuple(one for one in mine if not one.uri),
+    )
+
+
+def _facts(seen: Evidence) -> Iterator[Fact]:
+    if seen.collected is None:
+        return
+    collected = seen.collected
+    yield Fact("target", f"{collected.target} of {collected.environment}")
+    expected = Identity.parse(collected.expected) if collected.expected else None
+    yield Fact("expected identity", str(expected or collected.expected or "none: it cannot gate"))
+    yield Fact("graded", collected.grade)
+    if collected.profile:
+        yield Fact("profile", collected.profile)
+
+
+def _problems(record: Record, result: SuiteResult | None, seen: Evidence) -> Iterator[str]:
+    """What keeps this evidence from being whole, in words."""
+    if result is None:
+        yield "it left evidence, the record has no result of it"
+    if seen.broken:
+        yield f"its evidence is broken: {seen.broken}"
+    if seen.collected is None:
+        yield "its evidence does not say what it collected"
+    elif seen.collected.deselected:
+        yield f"{seen.collected.deselected} tests were deselected"
+    if seen.closed is None:
+        yield "its evidence has no closing line: the run was cut off"
+    elif seen.closed.tests != len(seen.tests):
+        yield f"its closing line counts {seen.closed.tests} tests, the evidence holds {len(seen.tests)}"
+    for error in seen.collect_errors:
+        yield f"{error.id} cannot be collected: {short(first_line(error.text), 300)}"
+    for hanging in seen.hanging:
+        yield f"{hanging} began and never ended"
+    ran = {test.id for test in seen.tests} | set(seen.hanging)
+    frozen = record.tests.get(result.suite, ()) if result else ()
+    missing = [test for test in frozen if test not in ran]
+    if missing:
+        others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        yield f"collected before the release and did not run: {', '.join(missing[:3])}{others}"
+    if result and seen.closed and result.passed != seen.count("passed"):
+        yield f"the record counts {result.passed} passed, the evidence {seen.count('passed')}"
