@@ -335,6 +335,8 @@ def finish(record: Record, outcome: Outcome) -> Record:
         Outcome.ROLLED_BACK: ExitStatus.ROLLED_BACK,
         Outcome.PERSON_NEEDED: ExitStatus.PERSON_NEEDED,
     }
+    if record.action == "rollback":
+        fixed[Outcome.ROLLED_BACK] = ExitStatus.CONFIRMED  # what was asked for was done
     status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
     return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
 

@@ -57,6 +57,12 @@ class Platform(Protocol):
             UsageError: where there is no such version.
         """
 
+    def known(self, version: str) -> Release | None:
+        """The release of that version where its artifact is there already; makes nothing."""
+
+    def problems(self) -> list[str]:
+        """What of the environment does not run though it should, each with what to do."""
+
     def live(self) -> Traffic:
         """Who has the users now, observed."""
 

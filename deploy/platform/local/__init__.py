@@ -53,6 +53,28 @@ class LocalPlatform:
             version, self.local, self.settings.root, artifact.config_hash(env, self.local.command)
         )
 
+    def known(self, version: str) -> Release | None:
+        """The release of ``version`` where its artifact is there already."""
+        if not artifact.built(version, self.local, self.settings.root):
+            return None
+        return self.prepare(version)
+
+    def problems(self) -> list[str]:
+        """What does not run though it should."""
+        found = []
+        if not self.router.running():
+            found.append("the router does not run: run 'verdigris up'")
+        if self.postgres is not None and not self.postgres.running():
+            found.append("the database does not run: run 'verdigris up'")
+        for name, service in self.environment.services.items():
+            record = self.root / "services" / f"{name}.json"
+            if service.command and not process.running(process.remembered(record)):
+                found.append(f"the service {name} does not run: run 'verdigris up'")
+        for color in Color:
+            if self.standing(color) is not None and not self.health(color).running:
+                found.append(f"{color} does not run: run 'verdigris up' to restore it")
+        return found
+
     def migrate(self, release: Release) -> str:
         """Run the settings' migration command from the release's artifact."""
         if not self.local.migrate:

@@ -36,15 +36,24 @@ def release_of(version: str, local: LocalSettings, root: Path, config: str) -> R
     """
     if not version or version.startswith((".", "-")) or not all(c.isalnum() or c in "._+-" for c in version):
         raise UsageError(f"{version!r} is not a version: letters, digits, and . _ + - are accepted")
-    values = {"python": sys.executable, "version": version, "root": str(root)}
-    artifact = root / fill(local.artifact, values, "local.artifact")
-    values["artifact"] = str(artifact)
+    artifact, values = _place(version, local, root)
     if not _whole(artifact, local):
         _build(version, artifact, local, root, values)
     build, migration, found = _manifest(artifact, local)
     if found is not None and found != version:
         raise UsageError(f"{artifact}: its manifest says version {found}, asked for was {version}")
     return Release(version=version, build=build, config=config, migration=migration, artifact=str(artifact))
+
+
+def built(version: str, local: LocalSettings, root: Path) -> bool:
+    """Whether the artifact of ``version`` is there."""
+    return _whole(_place(version, local, root)[0], local)
+
+
+def _place(version: str, local: LocalSettings, root: Path) -> tuple[Path, dict[str, str]]:
+    values = {"python": sys.executable, "version": version, "root": str(root)}
+    artifact = root / fill(local.artifact, values, "local.artifact")
+    return artifact, values | {"artifact": str(artifact)}
 
 
 def _whole(artifact: Path, local: LocalSettings) -> bool:

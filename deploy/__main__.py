@@ -1,0 +1,5 @@
+"""``python -m deploy`` is ``verdigris``."""
+
+from deploy.cli import entry
+
+entry()

@@ -1,0 +1,219 @@
+"""The command line. One verb a file where it is more than a screen; nothing slow is imported before a verb needs it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deploy import __version__
+from deploy.errors import ExitStatus, VerdigrisError
+
+if TYPE_CHECKING:
+    from deploy.model import Record
+    from deploy.settings import Settings
+
+_STATUSES = "\b\nExit status of a release:\n" + "\n".join(
+    f"  {int(status):>2}  {status.meaning}" for status in ExitStatus
+)
+
+
+def _options(command: Any) -> Any:
+    command = click.option("--settings", type=click.Path(path_type=Path), help="The settings file.", metavar="FILE")(command)
+    return click.option("--env", "environment", default="local", show_default=True, metavar="NAME", help="The environment.")(
+        command
+    )
+
+
+def _settings(path: Path | None) -> "Settings":
+    from deploy import settings
+
+    return settings.load(path)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_STATUSES + "\n\nAny other exit status means that the state is unknown: run 'verdigris status', then 'recover'.",
+)
+@click.version_option(__version__, prog_name="verdigris")
+def verdigris() -> None:
+    """Blue/green releases proven by pytest suites: no pass without proof."""
+
+
+@verdigris.command()
+@_options
+def up(environment: str, settings: Path | None) -> None:
+    """Bring an environment up, and restore what stood in it."""
+    from deploy.journal import JournalFile
+    from deploy.platform import open_platform
+
+    platform = open_platform(_settings(settings), environment)
+    with JournalFile(platform.root).lock("up"):
+        did = platform.up()
+    click.echo("\n".join(did) if did else f"{environment} is up already")
+
+
+@verdigris.command()
+@_options
+def down(environment: str, settings: Path | None) -> None:
+    """Stop everything of an environment; its data and its memory stay."""
+    from deploy.journal import JournalFile
+    from deploy.platform import open_platform
+
+    platform = open_platform(_settings(settings), environment)
+    with JournalFile(platform.root).lock("down"):
+        did = platform.down()
+    click.echo(f"stopped: {', '.join(did)}" if did else f"nothing of {environment} was running")
+
+
+@verdigris.command()
+@click.argument("version")
+@_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def plan(version: str, environment: str, settings: Path | None, *, as_json: bool) -> None:
+    """What a release of VERSION would do; changes nothing."""
+    from deploy.cli.overview import planned
+
+    content = planned(_settings(settings), environment, version)
+    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+
+
+@verdigris.command()
+@click.argument("version")
+@_options
+@click.option("--fewer-tests", metavar="REASON", help="Acknowledge fewer tests than the last confirmed release had.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def release(version: str, environment: str, settings: Path | None, fewer_tests: str | None, *, as_json: bool) -> int:
+    """Prove VERSION in the idle color, move the users to it, watch it, take it back where the watch objects."""
+    from deploy.cli.console import Console
+    from deploy.controller import Controller
+
+    controller = Controller(_settings(settings), environment, Console(quiet=as_json))
+    return _concluded(controller.release(version, fewer_tests), controller, as_json=as_json)
+
+
+@verdigris.command()
+@_options
+@click.option("--reason", default="", help="Why; it stands in the audit log.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def rollback(environment: str, settings: Path | None, reason: str, *, as_json: bool) -> int:
+    """Move the users back to the release that was live before."""
+    from deploy.cli.console import Console
+    from deploy.controller import Controller
+
+    controller = Controller(_settings(settings), environment, Console(quiet=as_json))
+    return _concluded(controller.rollback(reason), controller, as_json=as_json)
+
+
+@verdigris.command()
+@_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
+    """Bring what a dead run left to an end: one verified color live, nothing half done."""
+    from deploy.cli.console import Console
+    from deploy.controller import Controller
+
+    controller = Controller(_settings(settings), environment, Console(quiet=as_json))
+    record = controller.recover()
+    if record is None:
+        click.echo(json.dumps({"recovered": None}) if as_json else "nothing was left to recover")
+        return ExitStatus.CONFIRMED
+    _concluded(record, controller, as_json=as_json)
+    return ExitStatus.PERSON_NEEDED if record.exit_status is ExitStatus.PERSON_NEEDED else ExitStatus.CONFIRMED
+
+
+@verdigris.command()
+@_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def status(environment: str, settings: Path | None, *, as_json: bool) -> None:
+    """Who is live, what stands where, what the last release came to, and what is going on now."""
+    from deploy.cli.overview import present
+
+    content = present(_settings(settings), environment)
+    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+
+
+@verdigris.command()
+@_options
+@click.option("--target", default="live", show_default=True, metavar="WHO", help="live, candidate, blue or green.")
+@click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Only this one (more than once for several).")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def verify(environment: str, settings: Path | None, target: str, suites: tuple[str, ...], *, as_json: bool) -> int:
+    """Run the suites with a release's rules of evidence; changes nothing."""
+    from deploy.cli.console import Console
+    from deploy.cli.verifying import verified
+
+    content, code = verified(_settings(settings), environment, target, suites, Console(quiet=as_json))
+    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    return code
+
+
+@verdigris.command()
+@_options
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
+    """Show the audit log and verify its chain."""
+    from deploy.audit import AuditLog
+    from deploy.platform import open_platform
+
+    entries = AuditLog(open_platform(_settings(settings), environment).root / "audit.jsonl").entries()
+    if as_json:
+        click.echo(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
+        return
+    for entry in entries:
+        moved = f"{_short(entry.from_identity)} -> {_short(entry.to_identity)}"
+        click.echo(f"{entry.at}  {entry.actor}  {entry.action:<8}  {moved:<36}  {entry.outcome} ({entry.exit_status})")
+    click.echo(f"{len(entries)} lines, the chain is whole")
+
+
+def _short(identity: str | None) -> str:
+    from deploy.model import Identity
+
+    found = Identity.parse(identity) if identity else None
+    return f"{found.color} {found.version}" if found else "nobody"
+
+
+def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
+    """Say what it came to; the exit status."""
+    from deploy.cli.console import conclusion
+
+    code = record.exit_status if record.exit_status is not None else ExitStatus.PERSON_NEEDED
+    report = controller.folder(record) / "report.html"
+    if as_json:
+        click.echo(record.model_dump_json(indent=1))
+    else:
+        conclusion(record, report if report.exists() else None)
+    return code
+
+
+def _lines(content: dict[str, Any]) -> str:
+    width = max(len(key) for key in content)
+    lines = []
+    for key, value in content.items():
+        values = value if isinstance(value, list) else [value]
+        for number, one in enumerate(values or ["none"]):
+            said = ", ".join(f"{k} {v}" for k, v in one.items() if v not in (None, "")) if isinstance(one, dict) else one
+            lines.append(f"{key if number == 0 else '':<{width}}  {'none' if said is None else said}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; its exit status."""
+    try:
+        code = verdigris.main(arguments, prog_name="verdigris", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("verdigris: stopped", err=True)
+        return ExitStatus.PERSON_NEEDED
+    except click.ClickException as error:
+        error.show()
+        return ExitStatus.USAGE
+    except VerdigrisError as error:
+        click.echo(f"verdigris: {error}", err=True)
+        return error.exit_status
+    return int(code or 0)
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What a person sees while a release goes on: a line a state, and the present suite's progress on a terminal.
+
+In a CI log every line stands for itself: no cursor, no color, and no text of an application can make a workflow command.
+"""
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.evidence import Evidence
+from deploy.model import Outcome, Record, Step
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_STYLE = {
+    Outcome.CONFIRMED: "bold green",
+    Outcome.HELD: "bold yellow",
+    Outcome.ROLLED_BACK: "bold yellow",
+    Outcome.REFUSED: "bold yellow",
+    Outcome.PERSON_NEEDED: "bold red",
+}
+
+
+def clean(text: str) -> str:
+    """Text of an application or a test, made safe to print (fault 52)."""
+    text = _CONTROL.sub("\ufffd", text)
+    return re.sub(r"(?m)^(\s*)(::|##\[)", "\\1\u200b\\2", text)
+
+
+def _rich(*, stderr: bool = False) -> "RichConsole":
+    from rich.console import Console as RichConsole
+
+    return RichConsole(stderr=stderr, highlight=False, soft_wrap=True, markup=False)
+
+
+class Console:
+    """A watcher that prints; implements :class:`deploy.controller.Watcher`."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = _rich(stderr=quiet)
+        self.live = self.console.is_terminal
+        self.began = time.monotonic()
+        self.transient = False
+        self.last = 0.0
+
+    def record(self, record: Record) -> None:
+        """Print the state that is entered."""
+        if record.step is Step.DONE:
+            self._clear()
+            return
+        text = record.timeline[-1].text if record.timeline else "lock, who is live, the artifact, the tests"
+        self._line(f"{record.step:<9}", text, "bold cyan")
+
+    def told(self, text: str) -> None:
+        """Print a line of its own."""
+        self._line(" " * 9, text, "")
+
+    def suite(self, suite: str, evidence: Evidence) -> None:
+        """Show how far a suite is."""
+        total = len(evidence.collected.ids) if evidence.collected else 0
+        failed = evidence.count("failed", "error")
+        self._show(f"{suite}: {len(evidence.tests)} of {total}" + (f", {failed} failed" if failed else ""))
+
+    def watched(self, seconds: float, samples: int, lost: int) -> None:
+        """Show how the watch gets on."""
+        self._show(f"watched {seconds:.0f} s, {samples} probes, {lost} lost")
+
+    def _line(self, head: str, text: str, style: str) -> None:
+        self._clear()
+        lines = clean(text).splitlines() or [""]
+        self.console.print(f"{time.monotonic() - self.began:6.1f} s  ", style="dim", end="")
+        self.console.print(f"{head}  ", style=style, end="")
+        self.console.print(lines[0])
+        for line in lines[1:]:
+            self.console.print(" " * 21 + line)
+
+    def _show(self, text: str) -> None:
+        if not self.live or time.monotonic() - self.last < 0.1:
+            return
+        self.last = time.monotonic()
+        self._clear()
+        sys.stdout.write(f"\r{'':21}{clean(text)}"[: max(20, self.console.width - 1)])
+        sys.stdout.flush()
+        self.transient = True
+
+    def _clear(self) -> None:
+        if self.transient:
+            sys.stdout.write("\r\x1b[2K")
+            sys.stdout.flush()
+            self.transient = False
+
+
+def conclusion(record: Record, report: Path | None) -> None:
+    """Print the verdict, its reasons, and where the records are."""
+    console = _rich()
+    status = record.exit_status
+    console.print()
+    console.print(f"{record.outcome}".upper(), style=_STYLE.get(record.outcome, "") if record.outcome else "", end="")
+    console.print(f"  {record.action} of {record.version} to {record.environment}", end="")
+    console.print(f" (exit {int(status)}: {status.meaning})" if status is not None else "")
+    for objection in record.objections:
+        where = f"{objection.suite}: " if objection.suite else ""
+        text = clean(objection.text).splitlines() or [""]
+        console.print(f"  - {where}{objection.kind}: {text[0]}")
+        for line in text[1:]:
+            console.print(f"      {line}")
+    for name, text in record.notes.items():
+        console.print(f"  {name}: {clean(text)}", style="dim")
+    if report is not None:
+        console.print(f"  report: {report}")

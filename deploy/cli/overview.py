@@ -1,0 +1,81 @@
+"""``status`` and ``plan``: what is, and what would be. Neither changes anything."""
+
+from typing import Any
+
+from deploy.journal import JournalFile
+from deploy.model import Color, Deployment
+from deploy.platform import Platform, open_platform
+from deploy.recovery import idle_color
+from deploy.settings import Settings
+
+
+def present(settings: Settings, environment: str) -> dict[str, Any]:
+    """Who is live, what stands where, what the last release came to, and what is going on now."""
+    platform = open_platform(settings, environment)
+    file = JournalFile(platform.root)
+    journal, holder = file.read(), file.holder()
+    traffic = platform.live()
+    record = journal.record
+    doing: str | None = None
+    if holder is not None:
+        doing = f"{holder}" + (f", at {record.step}" if record and not record.finished else "")
+    elif record is not None and not record.finished:
+        doing = f"a {record.action} of {record.version} died at {record.step}; run: verdigris recover --env {environment}"
+    last = None
+    if record is not None and record.finished:
+        last = {"id": record.id, "action": record.action, "outcome": str(record.outcome), "exit_status": record.exit_status}
+    return {
+        "environment": environment,
+        "platform": settings.environment(environment).platform,
+        "users": {"url": platform.users().url, "https": platform.users().secure_url},
+        "live": _standing(platform, traffic.color) if traffic.color else None,
+        **{str(color): _standing(platform, color) for color in Color},
+        "problems": platform.problems(),
+        "last": last,
+        "now": doing,
+    }
+
+
+def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
+    deployment: Deployment | None = platform.standing(color)
+    if deployment is None:
+        return None
+    health = platform.health(color)
+    release = deployment.release
+    return {
+        "color": str(color),
+        "version": release.version,
+        "build": release.build,
+        "config": release.config,
+        "state": "running" if health.running else f"not running ({health.reason})",
+        "verified": deployment.verified,
+        "kept_until": deployment.kept_until,
+    }
+
+
+def planned(settings: Settings, environment: str, version: str) -> dict[str, Any]:
+    """What a release would do."""
+    platform = open_platform(settings, environment)
+    chosen = settings.environment(environment)
+    journal = JournalFile(platform.root).read()
+    traffic = platform.live()
+    live = platform.standing(traffic.color) if traffic.color else None
+    release = platform.known(version)
+    left_out = sorted(set(settings.suites) - set(chosen.suites))
+    into = idle_color(traffic)
+    gone = platform.standing(into)
+    unfinished = journal.record is not None and not journal.record.finished
+    return {
+        "environment": environment,
+        "live": f"{live.identity}" if live else "nobody: this would be the first release",
+        "prepare": ["recover what an earlier run left" if unfinished else "nothing to recover"]
+        + ([f"build {version}"] if release is None else [f"{version} is built: {release.build}"])
+        + ["collect every suite and freeze the ids"],
+        "migrate": "run the migration command" if chosen.local and chosen.local.migrate else "nothing is configured",
+        "deploy": f"{version} into {into}" + (f", in place of {gone.release.version}" if gone else ""),
+        "verify": [*chosen.suites],
+        "left out": left_out or "nothing",
+        "switch": f"users from {traffic.color or 'nobody'} to {into}, observed within {chosen.switch_seconds:g} s",
+        "watch": f"{chosen.watch.seconds:g} s at {chosen.watch.rate:g} probes a second (profile {chosen.watch.profile})",
+        "settle": f"the old color drains and is kept {chosen.rollback_window:g} s" if live else "nothing to drain",
+    }

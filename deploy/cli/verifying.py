@@ -1,0 +1,57 @@
+"""``verdigris verify``: the suites with a release's rules of evidence, against what stands."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy.cli.console import Console
+from deploy.errors import ExitStatus, UsageError
+from deploy.gate import Gate
+from deploy.journal import JournalFile
+from deploy.model import Color, Objection, exit_status_of
+from deploy.platform import open_platform
+from deploy.recovery import idle_color
+from deploy.settings import Settings
+from deploy.verify import Verifier
+
+
+def verified(
+    settings: Settings, environment: str, target: str, suites: tuple[str, ...], console: Console
+) -> tuple[dict[str, Any], int]:
+    """Run the suites and judge them; what to print, and the exit status."""
+    chosen = suites or settings.environment(environment).suites
+    for suite in chosen:
+        if suite not in settings.suites:
+            raise UsageError(f"unknown suite {suite!r}; known: {', '.join(settings.suites)}")
+    if target not in ("live", "candidate", *Color):
+        raise UsageError(f"--target {target!r}: accepted are live, candidate, blue, green")
+    platform = open_platform(settings, environment)
+    traffic = platform.live()
+    color = traffic.color if target == "live" else idle_color(traffic) if target == "candidate" else Color(target)
+    deployment = platform.standing(color) if color else None
+    if deployment is None:
+        raise UsageError(f"--target {target}: nothing stands there in {environment}; see: verdigris status")
+    stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
+    folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
+    confirmed = JournalFile(platform.root).read().confirmed
+    verifier = Verifier(Gate(settings, environment), folder, confirmed, None, console.suite)
+    frozen, found = verifier.collect(chosen)
+    results = []
+    if not found:
+        for suite in chosen:
+            result, objections = verifier.run(suite, target, deployment, frozen[suite])
+            found += objections
+            results.append(f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s")
+    content = {
+        "target": f"{target}: {deployment.identity}",
+        "suites": results,
+        "left out": [suite for suite in settings.suites if suite not in chosen] or "nothing",
+        "objections": [_said(objection) for objection in found],
+        "verdict": "passed" if not found else "not passed",
+        "records": str(folder),
+    }
+    return content, int(exit_status_of(found)) if found else int(ExitStatus.CONFIRMED)
+
+
+def _said(objection: Objection) -> str:
+    return f"{objection.suite}: {objection.kind}: {objection.text}"
