@@ -25,7 +25,8 @@ _PAINTS = {
 INK, MUTED, LINE, BLUE, GREEN, NONE, BAD, PAGE = _PAINTS
 _WHO = {"blue": BLUE, "green": GREEN, "other": MUTED, "none": NONE}
 _SHAPES = {"blue": "o", "green": "^", "other": "s", "none": "x"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "verdigris",
     "font.size": 9.5,
@@ -112,7 +113,11 @@ def _rates(axis: Any, probe: ProbeView) -> None:
 
 def _latencies(axis: Any, bins: Bins) -> None:
     middles = [(left + right) / 2 for left, right in zip(bins.edges, bins.edges[1:], strict=False)]
-    series = ((bins.slowest, MUTED, 0.8, ":", "slowest"), (bins.p99, INK, 0.9, "--", "p99"), (bins.median, INK, 1.4, "-", "p50"))
+    series = (
+        (bins.slowest, MUTED, 0.8, ":", "slowest"),
+        (bins.p99, INK, 0.9, "--", "p99"),
+        (bins.median, INK, 1.4, "-", "p50"),
+    )
     for values, paint, width, dash, label in series:
         line = [float("nan") if value is None else value for value in values]
         axis.plot(middles, line, color=paint, linewidth=width, linestyle=dash, label=label)
@@ -151,11 +156,15 @@ def _names(axis: Any, marks: tuple[Mark, ...], span: float) -> None:
 
 
 def _legend(axis: Any) -> None:
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=5, borderaxespad=0.0, handlelength=1.4, fontsize=8.5)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=5, borderaxespad=0.0, handlelength=1.4, fontsize=8.5
+    )
 
 
 def _label(probe: ProbeView, who: str) -> str:
-    return {"other": "no identity", "none": "no answer"}.get(who) or probe.names[who].replace("$", r"\$")
+    """A name for the legend; letters that the plot's font may lack would be warned of, so they become ``?``."""
+    name = {"other": "no identity", "none": "no answer"}.get(who) or probe.names[who]
+    return name.encode("ascii", "replace").decode()
 
 
 def _finish(figure: Any, told: str) -> str:

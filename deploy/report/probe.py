@@ -61,7 +61,7 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
 
 
 def bins(ordered: Sequence[Sample], zero: float) -> Bins:
-    """The samples, sorted by time, in bins of equal width that begin at ``zero`` or a whole number of widths from it."""
+    """The samples, sorted by time, in bins of equal width, one of which begins at ``zero``."""
     begin, end = ordered[0].at - zero, ordered[-1].at - zero
     width = next((width for width in WIDTHS if (end - begin) / width <= BINS), (end - begin) / BINS)
     low = math.floor(begin / width + 1e-9)
@@ -110,15 +110,15 @@ def _turns(record: Record, ordered: Sequence[Sample], zero: float, shown: Sequen
     new, old = str(record.candidate), str(record.candidate.other)
     back = next((mark.at for mark in shown if mark.name == "rollback"), None)
     before = [sample for sample in ordered if back is None or sample.at < back]
-    yield from _when("first new answer", new, before, zero, 0)
-    yield from _when("last old answer", old, before, zero, -1)
+    yield from _when("first new answer", new, before, zero, 0, "switch")
+    yield from _when("last old answer", old, before, zero, -1, "switch")
     if back is not None:
-        yield from _when("last new answer", new, ordered, zero, -1)
+        yield from _when("last new answer", new, ordered, back, -1, "rollback")
         after = [sample for sample in ordered if sample.at >= back]
-        yield from _when("first old answer after the rollback", old, after, zero, 0)
+        yield from _when("first old answer again", old, after, back, 0, "rollback")
 
 
-def _when(name: str, color: str, ordered: Sequence[Sample], zero: float, which: int) -> Iterable[Fact]:
+def _when(name: str, color: str, ordered: Sequence[Sample], zero: float, which: int, since: str) -> Iterable[Fact]:
     times = [sample.at for sample in ordered if who(sample) == color]
     if not times:
         yield Fact(name, f"none from {color}")

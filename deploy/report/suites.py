@@ -25,9 +25,7 @@ def views(record: Record, folders: tuple[SuiteFiles, ...]) -> tuple[SuiteView, .
     return tuple(_view(record, f"suite-{number}", *row) for number, row in enumerate(rows, start=1))
 
 
-def _view(
-    record: Record, anchor: str, name: str, result: SuiteResult | None, found: SuiteFiles | None
-) -> SuiteView:
+def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, found: SuiteFiles | None) -> SuiteView:
     if found is None:
         problem = "no evidence was left" if result else "it is required and did not run"
         return SuiteView(

@@ -16,7 +16,7 @@ _CONTROLS = re.compile(
     "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of reading, and so hides what is written
     "\ufeff\ufffe\uffff\ud800-\udfff]"
 )
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|~$:^=]")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+!|~$^=]|(?<=:):|:(?![ \d])")
 
 
 def clean(text: str) -> str:
@@ -43,7 +43,7 @@ def markdown(text: object, limit: int = 300) -> str:
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _MARKDOWN.sub(lambda found: "\\" + found[0], line)
     line = re.sub(r"(?i)\bwww\.", lambda found: found[0][:-1] + "\\.", line)
-    return re.sub(r"^(\d*)([-.])", r"\1\\\2", line)
+    return re.sub(r"^(\d*)([-.])(?=\s|$)", r"\1\\\2", line)
 
 
 def short(text: str, limit: int) -> str:
