@@ -110,26 +110,25 @@ class Traffic:
         """
         if self._summary is not None:
             return self._summary
-        process = self._process
-        if process is None:
+        if self._process is None:
             raise TrafficError("the traffic was not started")
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        return self._collect(process, self.plan.timeout + 15)
+        return self._collect(self._process)
 
     def wait(self) -> Summary:
         """Wait for the end of a plan with ``seconds``."""
         if self._summary is not None or self._process is None or self.plan.seconds is None:
             return self.stop()
-        return self._collect(self._process, self.plan.seconds + self.plan.timeout + 15)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self.plan.seconds + self.plan.timeout + self.timeout)
+        return self._collect(self._process)
 
     def samples(self) -> Iterator[Sample]:
         """One sample a request, in the order of their ends; while it runs, those so far."""
         return samples.read(self.out)
 
-    def _collect(self, process: "subprocess.Popen[str]", seconds: float) -> Summary:
-        try:
-            said, complaint = process.communicate(timeout=seconds)
+    def _collect(self, process: "subprocess.Popen[str]") -> Summary:
+        try:  # this ends its standard input first, which it cannot miss, however early it comes
+            said, complaint = process.communicate(timeout=self.plan.timeout + self.timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             said, complaint = process.communicate()

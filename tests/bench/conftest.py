@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # bench is run from the repository, never installed
 
-from tests.bench.servers import Behaviour, Server  # noqa: E402
+from tests.bench.servers import Behaviour, Server
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_a_kept_connection_closed_while_idle_is_no_loss(serve: Serve) -> None:
     server = serve(lambda call: call.say_and_close(GOOD))
     seen = users(server.url, new_share=0)
     assert (seen.requests, seen.lost, seen.kept) == (40, 0, 0)
-    assert seen.closed_idle >= 39  # the last one's end may come after the users went
+    assert seen.closed_idle >= 30  # the last ones' ends may come after the users went
     assert server.connections == 40
 
 
@@ -144,10 +144,10 @@ def test_a_stream_that_does_not_end_well_is_lost(serve: Serve, parts: tuple[byte
 def test_what_is_not_answered_in_time_is_lost(serve: Serve) -> None:
     gate = threading.Event()
     server = serve(lambda call: call.say(GOOD) if call.number % 4 else gate.wait(5))
-    seen = users(server.url, timeout=0.3)
+    seen = users(server.url, timeout=1)
     gate.set()
     assert seen.lost == 10
-    assert set(seen.errors) == {"not answered for 0.3 s"}
+    assert set(seen.errors) == {"not answered for 1 s"}
 
 
 def test_nobody_queues_behind_a_slow_answer(serve: Serve) -> None:
