@@ -23,8 +23,6 @@ from deploy.settings import Settings, SuiteSettings
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
               "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
 _ALWAYS = ("deploy.plugin",)
-_PLUGIN_NAMES = {"playwright": "pytest_playwright.pytest_playwright", "xdist": "xdist.plugin", "timeout": "pytest_timeout"}
-"""Short names of the plugins that are given with the harness; any other is named by its module."""
 
 
 class Run(Value):
@@ -108,15 +106,15 @@ class Gate:
     def _command(
         self, suite: str, settings: SuiteSettings, folder: Path, target: str, options: list[str]
     ) -> list[str]:
-        plugins = [*_ALWAYS, *(_PLUGIN_NAMES.get(name, name) for name in settings.plugins)]
+        plugins = [*_ALWAYS, *settings.plugins]
         if settings.workers:
-            plugins.append(_PLUGIN_NAMES["xdist"])
+            plugins.append("xdist")
             options = [*options, "-n", str(settings.workers)]
         if "playwright" in settings.plugins:
             options = [*options, "--screenshot", "only-on-failure", "--output", str(folder / "artifacts")]
         words = [sys.executable, "-m", "pytest", str(self.settings.root / settings.folder)]
         words += [word for plugin in dict.fromkeys(plugins) for word in ("-p", plugin)]
-        words += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "xfail_strict=false", "--import-mode=importlib"]
+        words += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=default", "--import-mode=importlib"]
         words += ["--rootdir", str(self.settings.root), "--settings", str(self.settings.path)]
         words += ["--env", self.environment, "--target", target, "--strict-markers", "-o", "junit_family=xunit2"]
         return [*words, "--junitxml", str(folder / "junit.xml"), "-o", f"junit_suite_name={suite}", *options]

@@ -337,6 +337,8 @@ def finish(record: Record, outcome: Outcome) -> Record:
     }
     if record.action == "rollback":
         fixed[Outcome.ROLLED_BACK] = ExitStatus.CONFIRMED  # what was asked for was done
+    if outcome is Outcome.HELD and record.step is Step.PREPARE:
+        outcome = Outcome.REFUSED if exit_status_of(record.objections) is ExitStatus.REFUSED else outcome
     status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
     return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
 

@@ -263,7 +263,8 @@ class Environment(Table):
     notify: tuple[str, ...] = ()
     """A command that reads the outcome as JSON on its standard input."""
     allow_skips: tuple[AllowedSkip, ...] = ()
-    checks: Checks | None = None
+    load: LoadCheck | None = None
+    """The load of this environment, where it is not that of ``checks``."""
     watch: WatchSettings = WatchSettings()
     database: DatabaseSettings | None = None
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
@@ -334,7 +335,8 @@ class Settings(Table):
 
     def checks_of(self, name: str) -> Checks:
         """What the suites know of the application in that environment."""
-        return self.environment(name).checks or self.checks
+        load = self.environment(name).load
+        return self.checks.model_copy(update={"load": load}) if load else self.checks
 
 
 def load(path: Path | None = None) -> Settings:

@@ -6,6 +6,7 @@ broken (its database, a service), and the failure says nothing of the candidate:
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,8 +40,9 @@ class Verifier:
         """Freeze the ids of each suite; what cannot be collected is refused before anything is touched."""
         frozen: dict[str, tuple[str, ...]] = {}
         found: list[Objection] = []
-        for suite in suites:
-            run = self.gate.collect(suite, self.folder / ".collected" / suite)
+        with ThreadPoolExecutor(max(1, len(suites))) as pool:
+            runs = list(pool.map(lambda suite: self.gate.collect(suite, self.folder / ".collected" / suite), suites))
+        for suite, run in zip(suites, runs, strict=True):
             frozen[suite] = run.evidence.collected.ids if run.evidence.collected else ()
             found += _uncollected(run)
         return frozen, tuple(found)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,7 +122,7 @@ def _database_url(context: Context) -> str | None:
     return database.url if isinstance(database.url, str) else database.url.read(context.settings.root)
 
 
-def service_fixtures(context: Context) -> SimpleNamespace:
+def service_fixtures(context: Context) -> ModuleType:
     """A fixture for each external service of the settings, named as it is there: an httpx client of that service."""
 
     def make(name: str, url: str) -> Any:
@@ -136,10 +136,10 @@ def service_fixtures(context: Context) -> SimpleNamespace:
         service.__doc__ = f"An httpx client of the external service {name!r}."
         return service
 
-    made = {}
+    made = ModuleType("verdigris_services")
     for name, service in context.environment.services.items():
         url = service.url
         if url is None and context.platform is not None:
             url = context.platform.service_url(name)  # type: ignore[attr-defined]
-        made[name.replace("-", "_")] = make(name.replace("-", "_"), str(url))
-    return SimpleNamespace(**made)
+        setattr(made, name.replace("-", "_"), make(name.replace("-", "_"), str(url)))
+    return made

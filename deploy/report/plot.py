@@ -119,6 +119,8 @@ def _latencies(axis: Any, bins: Bins) -> None:
         (bins.median, INK, 1.4, "-", "p50"),
     )
     for values, paint, width, dash, label in series:
+        if all(value is None for value in values):
+            continue
         line = [float("nan") if value is None else value for value in values]
         axis.plot(middles, line, color=paint, linewidth=width, linestyle=dash, label=label)
     axis.set_ylim(bottom=0)
@@ -144,7 +146,7 @@ def _names(axis: Any, marks: tuple[Mark, ...], span: float) -> None:
     """The steps' names over their lines; names that would cover each other share one place."""
     places: list[tuple[float, list[str]]] = []
     for mark in sorted(marks, key=lambda mark: mark.at):
-        if places and mark.at - places[-1][0] < 0.09 * span:
+        if places and mark.at - places[-1][0] < 0.06 * span:
             places[-1][1].append(mark.name)
         else:
             places.append((mark.at, [mark.name]))

@@ -13,9 +13,12 @@ from deploy.samples import Sample
 WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Widths of a bin in seconds; the least one that makes few enough bins is taken."""
 BINS = 400
+IN_A_BIN = 20
+"""Requests that a bin holds at least, on average: with fewer the rate would flicker between whole numbers."""
 NEAR = (0.5, 1.0)
 """Seconds before and after the switch that are drawn request by request."""
 DOTS = 2000
+TURNS = ("first new answer", "last old answer", "first old answer again")
 
 
 def who(sample: Sample) -> str:
@@ -63,7 +66,9 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
 def bins(ordered: Sequence[Sample], zero: float) -> Bins:
     """The samples, sorted by time, in bins of equal width, one of which begins at ``zero``."""
     begin, end = ordered[0].at - zero, ordered[-1].at - zero
-    width = next((width for width in WIDTHS if (end - begin) / width <= BINS), (end - begin) / BINS)
+    rate = len(ordered) / max(end - begin, 0.001)
+    fit = (width for width in WIDTHS if (end - begin) / width <= BINS and (rate * width >= IN_A_BIN or width >= 1))
+    width = next(fit, max(WIDTHS[0], (end - begin) / BINS))
     low = math.floor(begin / width + 1e-9)
     number = max(1, math.floor(end / width + 1e-9) - low + 1)
     groups: list[list[Sample]] = [[] for _ in range(number)]
@@ -75,7 +80,7 @@ def bins(ordered: Sequence[Sample], zero: float) -> Bins:
         edges=tuple((low + index) * width for index in range(number + 1)),
         rates={name: tuple(count[name] / width for count in counts) for name in ("blue", "green", "other", "none")},
         median=tuple(percentile(values, 50) if values else None for values in latencies),
-        p99=tuple(percentile(values, 99) if values else None for values in latencies),
+        p99=tuple(percentile(values, 99) if len(values) >= 100 else None for values in latencies),
         slowest=tuple(values[-1] if values else None for values in latencies),
         lost=tuple(sum(sample.lost for sample in group) for group in groups),
     )
@@ -121,10 +126,10 @@ def _turns(record: Record, ordered: Sequence[Sample], zero: float, shown: Sequen
 def _when(name: str, color: str, ordered: Sequence[Sample], zero: float, which: int, since: str) -> Iterable[Fact]:
     times = [sample.at for sample in ordered if who(sample) == color]
     if not times:
-        yield Fact(name, f"none from {color}")
+        yield Fact(f"no {name.split(' ', 1)[1]}", f"nothing came from {color}")
         return
     offset = times[which] - zero
-    relation = f"{duration(abs(offset))} {'after' if offset >= 0 else 'before'} the switch was begun"
+    relation = f"{duration(abs(offset))} {'after' if offset >= 0 else 'before'} the {since} was begun"
     yield Fact(name, f"{relation}, sent {clock(times[which])}, by {color}")
 
 
@@ -167,6 +172,6 @@ def _names(record: Record, ordered: Sequence[Sample]) -> dict[str, str]:
 
 def _summary(requests: int, lost: int, facts: Sequence[Fact]) -> str:
     loss = "none was lost" if not lost else f"{lost:,} {'was' if lost == 1 else 'were'} lost"
-    told = [f"{fact.name} {fact.value}" for fact in facts if fact.name in ("p50", "p99", "slowest")]
-    turns = [f"{fact.name}: {fact.value}" for fact in facts if "answer" in fact.name]
-    return ". ".join(filter(None, (f"{requests:,} requests, {loss}", joined(told), *turns))) + "."
+    turns = [f"the {fact.name} came {fact.value.split(',')[0]}" for fact in facts if fact.name in TURNS]
+    told = joined(turns)
+    return f"{requests:,} requests, {loss}." + (f" {told[0].upper()}{told[1:]}." if told else "")

@@ -56,9 +56,6 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
         unproven=tuple(one for one in tests if id(one) not in shown),
         passed=tuple(passed[:LISTED]),
         left_out=max(0, len(passed) - LISTED),
-        identities=tuple(
-            Fact(str(Identity.parse(header) or header), f"{number:,}") for header, number in seen.identities.items()
-        ),
         tail="" if verdict == "passed" else found.tail,
         files=found.files,
     )
@@ -85,6 +82,12 @@ def _facts(seen: Evidence) -> Iterator[Fact]:
     expected = Identity.parse(collected.expected) if collected.expected else None
     yield Fact("expected identity", str(expected or collected.expected or "none: it cannot gate"))
     yield Fact("graded", collected.grade)
+    answers = seen.identities
+    if collected.expected and set(answers) == {collected.expected}:
+        yield Fact("answers", f"{answers[collected.expected]:,}, every one by the expected identity")
+    else:
+        for header, number in answers.items():
+            yield Fact(f"answers: {number:,}", f"by {Identity.parse(header) or header}")
     if collected.profile:
         yield Fact("profile", collected.profile)
 

@@ -55,6 +55,7 @@ def _candidate_only(record: Record) -> bool:
 def _why(record: Record) -> str:
     if record.outcome is Outcome.CONFIRMED:
         passed = list(dict.fromkeys(result.suite for result in record.suites if result.verdict == "passed"))
+        passed = [suite for suite in passed if suite in record.required] or passed
         return f"{joined(passed)} passed" if passed and not _candidate_only(record) else joined(passed)
     worst = next((kind for kind in _WORST if any(o.kind is kind for o in record.objections)), None)
     if worst is None:
@@ -64,7 +65,7 @@ def _why(record: Record) -> str:
     parts = [_of_suites(worst, suites)] if suites else []
     alone = next((objection.text for objection in chosen if not objection.suite), "")
     if alone:
-        parts.append(short(first_line(alone).rstrip("."), 200))
+        parts.append(short(first_line(alone).split("; ")[0].rstrip("."), 200))
     return joined(parts)
 
 

@@ -89,7 +89,6 @@ class SuiteView:
     passed: tuple[TestView, ...] = ()
     left_out: int = 0
     """Passed tests that are not listed because there are too many."""
-    identities: tuple[Fact, ...] = ()
     tail: str = ""
     """The end of its output, where it did not pass."""
     files: tuple[Link, ...] = ()

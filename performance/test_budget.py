@@ -1,0 +1,51 @@
+"""A first honest budget: enough requests, none lost, from the right release, and within the settings' p95."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def load(target: Any, checks: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Locust saw: figures, and who answered."""
+    profile = checks.load
+    out = tmp_path_factory.mktemp("load") / "load.json"
+    command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless"]
+    command += ["--host", target.url, "--users", str(profile.users), "--spawn-rate", str(profile.users)]
+    command += ["--run-time", f"{profile.seconds:g}s", "--stop-timeout", "5", "--only-summary", "--exit-code-on-error", "0"]
+    env = {
+        **os.environ,
+        "VERDIGRIS_LOAD_OUT": str(out),
+        "VERDIGRIS_LOAD_PATHS": json.dumps(list(profile.paths)),
+        "VERDIGRIS_LOAD_HEADER": target.header,
+    }
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=profile.seconds + 60, check=False, cwd=out.parent
+    )
+    assert out.is_file(), f"Locust left no figures (exit {done.returncode}): {done.stderr[-1500:]}"
+    return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+def test_the_load_keeps_its_budgets(load: dict[str, Any], checks: Any, target: Any, ledger: Any) -> None:
+    """Enough requests from which to conclude, errors within their budget, p95 within its budget, all from the target."""
+    figures, budget = load["figures"], checks.load
+    ledger.figures.update({name: float(value) for name, value in figures.items() if name != "errors"})
+    for header, number in load["identities"].items():
+        if header:
+            ledger.identities[header] += number
+    if target.identity is not None:
+        others = {who: number for who, number in load["identities"].items() if who != target.identity.header()}
+        assert not others, f"{sum(others.values())} answers came from somebody else: {others}"
+    assert figures["requests"] >= budget.requests, (
+        f"{figures['requests']} requests in {budget.seconds:g} s; nothing is concluded from fewer than {budget.requests}"
+    )
+    rate = figures["failures"] / figures["requests"]
+    assert rate <= budget.error_rate, (
+        f"{figures['failures']} of {figures['requests']} requests failed, {budget.error_rate:.2%} may: {figures['errors']}"
+    )
+    assert 0 < figures["p95_ms"] <= budget.p95_ms, f"p95 is {figures['p95_ms']:.0f} ms, the budget {budget.p95_ms:g} ms"

@@ -1,0 +1,39 @@
+"""Metrics: present, about this release, and moving with what happens."""
+
+import re
+from typing import Any
+
+import httpx
+
+
+def _total(text: str, name: str, **labels: str) -> float:
+    total = 0.0
+    for line in text.splitlines():
+        if line.startswith(f"{name}{{") and all(f'{key}="{value}"' in line for key, value in labels.items()):
+            total += float(line.rsplit(" ", 1)[1])
+    return total
+
+
+def test_the_required_metrics_are_there(http: httpx.Client, checks: Any) -> None:
+    """Every metric that the settings require is exported."""
+    text = http.get(checks.metrics.path).text
+    missing = [name for name in checks.metrics.require if not re.search(rf"^{re.escape(name)}(_count)?[{{ ]", text, re.M)]
+    assert not missing, f"{checks.metrics.path} does not export {', '.join(missing)}"
+
+
+def test_the_metrics_are_of_this_release(http: httpx.Client, checks: Any) -> None:
+    """The build info names the version and the build that answers."""
+    answer, said = http.get(checks.metrics.path), http.get("/version").json()
+    line = next(line for line in answer.text.splitlines() if line.startswith("chatbot_build_info{"))
+    assert f'version="{said["version"]}"' in line
+    assert f'build="{said["build"]}"' in line
+
+
+def test_a_request_is_counted(http: httpx.Client, checks: Any) -> None:
+    """Five requests more are at least five more in the counter, by their route and status."""
+    labels = {"route": "/api/models", "status": "200"}
+    before = _total(http.get(checks.metrics.path).text, "chatbot_requests_total", **labels)
+    for _ in range(5):
+        http.get("/api/models")
+    after = _total(http.get(checks.metrics.path).text, "chatbot_requests_total", **labels)
+    assert after >= before + 5
