@@ -4,6 +4,7 @@ Only the record itself must be readable; a report without it would have to inven
 """
 
 import base64
+import re
 import json
 import math
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ PICTURE_LIMIT = 1_500_000
 """Bytes from which a picture is linked and not shown."""
 PICTURES_LIMIT = 12_000_000
 """Bytes of all pictures that one report carries."""
+FILES = 200
+"""Artifacts of a suite that are looked at, beside those that its tests name."""
 TAIL = 16_000
 """Bytes of a suite's output of which the last lines are shown."""
 
@@ -89,12 +92,30 @@ def _suite(folder: Path, name: str, budget: list[int]) -> SuiteFiles:
         return SuiteFiles(name, evidence.Evidence(broken=broken), {}, (), "")
     found = evidence.read(place / "evidence.jsonl")
     found = evidence.Evidence.model_validate(cleaned(found.model_dump()))
+    left = _unnamed(place, found)
+    found = found.model_copy(update={"tests": tuple(_with_left(test, left) for test in found.tests)})
     links = {
         artifact: _artifact(folder, place, artifact, budget)
         for artifact in dict.fromkeys(artifact for test in found.tests for artifact in test.artifacts)
     }
-    files = tuple(link(folder, place / file) for file in ("evidence.jsonl", "junit.xml", "output.log"))
+    claimed = {artifact for test in found.tests for artifact in test.artifacts}
+    others = [artifact for artifact in left if artifact not in claimed]
+    files = tuple(link(folder, place / file) for file in ("evidence.jsonl", "junit.xml", "output.log", *others))
     return SuiteFiles(name, found, links, tuple(file for file in files if file), _tail(place / "output.log"))
+
+
+def _unnamed(place: Path, found: evidence.Evidence) -> list[str]:
+    """Artifacts that no test names, as a plugin leaves them."""
+    named = {artifact for test in found.tests for artifact in test.artifacts}
+    paths = sorted(path for path in (place / "artifacts").rglob("*") if path.is_file())[:FILES]
+    return [name for path in paths if (name := path.relative_to(place).as_posix()) not in named]
+
+
+def _with_left(test: evidence.Tested, left: list[str]) -> evidence.Tested:
+    """The test with what pytest-playwright left of it, in a folder that bears its name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", test.id.lower()).strip("-")
+    mine = [name for name in left if name.split("/")[1] == slug]
+    return test.model_copy(update={"artifacts": (*test.artifacts, *mine)}) if mine else test
 
 
 def contained(folder: Path, name: str) -> Path | None:

@@ -34,7 +34,7 @@ def view(files: Files, links: tuple[Link, ...] = ()) -> View:
         probe=seen,
         probe_problem=files.probe_problem or _no_probe(record, files),
         loss="not measured" if seen is None else f"{seen.lost:,} of {seen.requests:,} requests of the users' probe",
-        files=links,
+        files=(*links, Link("summary.md", "./summary.md")),
     )
 
 
@@ -83,7 +83,7 @@ def _environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = text.markdown
-    environment.filters["capitalize_first"] = lambda words: words[:1].upper() + words[1:]
+    environment.filters["capitalize_first"] = text.capitalize_first
     environment.filters["duration"] = text.duration
     environment.filters["milliseconds"] = text.milliseconds
     environment.filters["short"] = text.short

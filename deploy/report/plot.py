@@ -114,9 +114,9 @@ def _rates(axis: Any, probe: ProbeView) -> None:
 def _latencies(axis: Any, bins: Bins) -> None:
     middles = [(left + right) / 2 for left, right in zip(bins.edges, bins.edges[1:], strict=False)]
     series = (
-        (bins.slowest, MUTED, 0.8, ":", "slowest"),
+        (bins.slowest, MUTED, 0.9, "-", "slowest"),
         (bins.p99, INK, 0.9, "--", "p99"),
-        (bins.median, INK, 1.4, "-", "p50"),
+        (bins.median, INK, 1.8, "-", "p50"),
     )
     for values, paint, width, dash, label in series:
         if all(value is None for value in values):
@@ -134,7 +134,7 @@ def _losses(axis: Any, bins: Bins) -> None:
     axis.set_ylabel("lost")
     axis.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     if not any(bins.lost):
-        axis.text(0.5, 0.45, "none lost", transform=axis.transAxes, ha="center", va="center", color=MUTED)
+        axis.text(0.99, 0.45, "none lost", transform=axis.transAxes, ha="right", va="center", color=MUTED)
 
 
 def _lines(axis: Any, marks: tuple[Mark, ...]) -> None:

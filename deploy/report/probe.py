@@ -36,11 +36,16 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
     ordered = sorted(samples, key=lambda sample: sample.at)
     begin, end = ordered[0].at, ordered[-1].at
     shown = tuple(mark for mark in marks(record) if begin - 1 <= mark.at <= end + 1)
-    zero = next((mark.at for mark in shown if mark.name == "switch"), begin)
-    switched = any(mark.name == "switch" for mark in shown)
+    move = "rollback" if record.action == "rollback" else "switch"
+    zero = next((mark.at for mark in shown if mark.name == move), begin)
+    switched = any(mark.name == move for mark in shown)
     lost = sum(sample.lost for sample in ordered)
     answered = sorted(sample.milliseconds for sample in ordered if sample.status is not None)
-    facts = (*_totals(ordered, lost), *_turns(record, ordered, zero, shown), *_latency(answered))
+    facts = (
+        *_totals(ordered, lost),
+        *(_turns(record, ordered, zero, move, shown) if switched else ()),
+        *_latency(answered),
+    )
     near = tuple(
         Dot(sample.at - zero, sample.milliseconds, who(sample), sample.lost)
         for sample in ordered
@@ -59,7 +64,7 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
         near=near[:DOTS],
         near_marks=tuple(mark for mark in relative if -NEAR[0] <= mark.at <= NEAR[1]),
         names=_names(record, ordered),
-        zero="the switch" if switched else "the probe's first request",
+        zero=f"the {move}" if switched else "the probe's first request",
     )
 
 
@@ -108,15 +113,15 @@ def _latency(answered: Sequence[float]) -> Iterable[Fact]:
     yield Fact("slowest", milliseconds(answered[-1]))
 
 
-def _turns(record: Record, ordered: Sequence[Sample], zero: float, shown: Sequence[Mark]) -> Iterable[Fact]:
+def _turns(record: Record, ordered: Sequence[Sample], zero: float, move: str, shown: Sequence[Mark]) -> Iterable[Fact]:
     """When the answers turned from one color to the other, and back."""
-    if record.candidate is None or not any(mark.name == "switch" for mark in shown):
+    if record.candidate is None:
         return
     new, old = str(record.candidate), str(record.candidate.other)
-    back = next((mark.at for mark in shown if mark.name == "rollback"), None)
+    back = next((mark.at for mark in shown if mark.name == "rollback" and move != "rollback"), None)
     before = [sample for sample in ordered if back is None or sample.at < back]
-    yield from _when("first new answer", new, before, zero, 0, "switch")
-    yield from _when("last old answer", old, before, zero, -1, "switch")
+    yield from _when("first new answer", new, before, zero, 0, move)
+    yield from _when("last old answer", old, before, zero, -1, move)
     if back is not None:
         yield from _when("last new answer", new, ordered, back, -1, "rollback")
         after = [sample for sample in ordered if sample.at >= back]
@@ -154,6 +159,8 @@ def _errors(ordered: Sequence[Sample]) -> tuple[Fact, ...]:
 def called(header: str) -> str:
     """An identity header in words."""
     identity = Identity.parse(header)
+    if header == "no identity":
+        return header
     return str(identity) if identity else f"no whole identity ({short(header, 80)})" if header else "no identity"
 
 

@@ -42,16 +42,16 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
     failing = tuple(one for one in tests if one.test.outcome in ("failed", "error") or one.test.strangers)
     passed = [one for one in tests if one.test.outcome == "passed" and one.test.attempts < 2 and not one.test.strangers]
     shown = {id(one) for one in (*failing, *passed)}
-    verdict = result.verdict if result else "no result"
+    verdict = result.verdict if result else "control" if name.startswith("control-") else "no result"
     return SuiteView(
         name=name,
         anchor=anchor,
         verdict=verdict,
         state=_STATES.get(verdict, "warn"),
-        counts=_counts(result),
+        counts=_counts(result) or _counted(seen),
         lasted=duration(result.seconds) if result else "",
-        facts=tuple(_facts(seen)),
-        problems=tuple(_problems(record, result, seen)),
+        facts=tuple(_facts(name, seen)),
+        problems=tuple(_problems(record, name, result, seen)),
         failing=failing,
         unproven=tuple(one for one in tests if id(one) not in shown),
         passed=tuple(passed[:LISTED]),
@@ -59,6 +59,12 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
         tail="" if verdict == "passed" else found.tail,
         files=found.files,
     )
+
+
+def _counted(seen: Evidence) -> tuple[int, int, int, int]:
+    collected = len(seen.collected.ids) if seen.collected else 0
+    failed, skipped = seen.count("failed", "error"), seen.count("skipped", "xfailed", "xpassed")
+    return collected, seen.count("passed"), failed, skipped
 
 
 def _counts(result: SuiteResult | None) -> tuple[int, int, int, int] | None:
@@ -74,10 +80,12 @@ def _test(test: Tested, links: dict[str, Link]) -> TestView:
     )
 
 
-def _facts(seen: Evidence) -> Iterator[Fact]:
+def _facts(name: str, seen: Evidence) -> Iterator[Fact]:
     if seen.collected is None:
         return
     collected = seen.collected
+    if collected.suite and name.startswith("control-"):
+        yield Fact("what for", "the failed suite again, on the live color: does it fail there too?")
     yield Fact("target", f"{collected.target} of {collected.environment}")
     expected = Identity.parse(collected.expected) if collected.expected else None
     yield Fact("expected identity", str(expected or collected.expected or "none: it cannot gate"))
@@ -88,13 +96,13 @@ def _facts(seen: Evidence) -> Iterator[Fact]:
     else:
         for header, number in answers.items():
             yield Fact(f"answers: {number:,}", f"by {Identity.parse(header) or header}")
-    if collected.profile:
-        yield Fact("profile", collected.profile)
+    if collected.profile and any(test.figures for test in seen.tests):
+        yield Fact("load profile", collected.profile)
 
 
-def _problems(record: Record, result: SuiteResult | None, seen: Evidence) -> Iterator[str]:
+def _problems(record: Record, name: str, result: SuiteResult | None, seen: Evidence) -> Iterator[str]:
     """What keeps this evidence from being whole, in words."""
-    if result is None:
+    if result is None and not name.startswith("control-"):
         yield "it left evidence, the record has no result of it"
     if seen.broken:
         yield f"its evidence is broken: {seen.broken}"

@@ -51,6 +51,19 @@ def short(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def spoken(suite: str) -> str:
+    """A run of a suite as a sentence names it."""
+    if suite.startswith("watch-"):
+        return f"{suite.removeprefix('watch-')} in the watch"
+    return f"{suite.removeprefix('control-')} on the live color" if suite.startswith("control-") else suite
+
+
+def capitalize_first(words: str) -> str:
+    """A sentence's first letter; a path or a file name stays as it is."""
+    first = words.split(" ", 1)[0]
+    return words[:1].upper() + words[1:] if first.rstrip(",:").isalpha() else words
+
+
 def first_line(text: str) -> str:
     """The first line that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -2,8 +2,9 @@
 
 from itertools import groupby
 
+from deploy.errors import ExitStatus
 from deploy.model import Kind, Objection, Outcome, Record
-from deploy.report.text import first_line, joined, short
+from deploy.report.text import first_line, joined, short, spoken
 from deploy.report.view import Fact, Reasons, Verdict
 
 _WORST = (Kind.REFUSED, Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE)
@@ -29,14 +30,26 @@ def verdict(record: Record) -> Verdict:
             meaning="the outcome is not known yet" if status is None else status.meaning,
         )
     parts = [part for part in (_why(record), _users(record)) if part]
-    verb = "passed" if _candidate_only(record) and record.outcome is Outcome.CONFIRMED else _VERBS[record.outcome]
+    word, verb, state = str(record.outcome), _VERBS[record.outcome], _STATES.get(record.outcome, "warn")
+    if record.action == "rollback" and record.outcome is Outcome.ROLLED_BACK:
+        verb, state = "was done", "good"
+    elif _candidate_only(record) and status is ExitStatus.CONFIRMED:
+        word, verb, state = "taken down", "was stood up for suites and taken down again", "good"
     return Verdict(
-        word="passed" if verb == "passed" else str(record.outcome),
-        state=_STATES.get(record.outcome, "warn"),
+        word=word,
+        state=state,
         sentence=f"{subject(record)} {verb}" + (": " if parts else "") + "; ".join(parts),
         exit_status="unknown" if status is None else str(int(status)),
-        meaning="no exit status was recorded; the outcome counts as unknown" if status is None else status.meaning,
+        meaning=_meaning(record),
     )
+
+
+def _meaning(record: Record) -> str:
+    if record.exit_status is None:
+        return "no exit status was recorded; the outcome counts as unknown"
+    if record.exit_status is ExitStatus.CONFIRMED and record.action != "release":
+        return "what was asked for was done"
+    return record.exit_status.meaning
 
 
 def subject(record: Record) -> str:
@@ -56,12 +69,15 @@ def _why(record: Record) -> str:
     if record.outcome is Outcome.CONFIRMED:
         passed = list(dict.fromkeys(result.suite for result in record.suites if result.verdict == "passed"))
         passed = [suite for suite in passed if suite in record.required] or passed
-        return f"{joined(passed)} passed" if passed and not _candidate_only(record) else joined(passed)
+        return f"{joined(passed)} passed" if passed else ""
     worst = next((kind for kind in _WORST if any(o.kind is kind for o in record.objections)), None)
     if worst is None:
         return ""
     chosen = [objection for objection in record.objections if objection.kind is worst]
-    suites = list(dict.fromkeys(objection.suite for objection in chosen if objection.suite))
+    control = [spoken(o.suite) for o in chosen if o.suite and o.rule == "control"]
+    if control:
+        return f"{joined(control)} failed on the live color too, so the environment is at fault and not the candidate"
+    suites = list(dict.fromkeys(spoken(objection.suite) for objection in chosen if objection.suite))
     parts = [_of_suites(worst, suites)] if suites else []
     alone = next((objection.text for objection in chosen if not objection.suite), "")
     if alone:
@@ -87,6 +103,8 @@ def _users(record: Record) -> str:
     match record.outcome:
         case Outcome.CONFIRMED if not _candidate_only(record):
             return f"users are on {record.candidate} {record.version}" if record.candidate else "users are on it"
+        case Outcome.ROLLED_BACK if record.action == "rollback":
+            return f"users are on {record.candidate} {record.version}" if record.candidate else ""
         case Outcome.ROLLED_BACK:
             return f"users are back on {before}" if before else "traffic is where it was before"
         case Outcome.PERSON_NEEDED:
