@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -35,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in sorted(BENCHMARKS):
             print(f"{name:12} {_line(name)}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a benchmark started, it stops
     figures: list[Figure] = _module(chosen.name).run(quick=chosen.quick)
     if chosen.json:
         values = [dataclasses.asdict(figure) | {"holds": figure.holds} for figure in figures]

@@ -4,9 +4,8 @@ Only the record itself must be readable; a report without it would have to inven
 """
 
 import base64
-import re
 import json
-import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +22,8 @@ PICTURES_LIMIT = 12_000_000
 """Bytes of all pictures that one report carries."""
 FILES = 200
 """Artifacts of a suite that are looked at, beside those that its tests name."""
+LATEST, LONGEST = 1e11, 1e9
+"""Seconds since the epoch and milliseconds beyond which a sample is nonsense."""
 TAIL = 16_000
 """Bytes of a suite's output of which the last lines are shown."""
 
@@ -90,7 +91,9 @@ def _suite(folder: Path, name: str, budget: list[int]) -> SuiteFiles:
     if place is None:
         broken = f"its folder {name!r} lies outside of the report and was not read"
         return SuiteFiles(name, evidence.Evidence(broken=broken), {}, (), "")
-    found = evidence.read(place / "evidence.jsonl")
+    if (lines := contained(place, "evidence.jsonl")) is None:
+        return SuiteFiles(name, evidence.Evidence(broken="evidence.jsonl leads out of the report"), {}, (), "")
+    found = evidence.read(lines)
     found = evidence.Evidence.model_validate(cleaned(found.model_dump()))
     left = _unnamed(place, found)
     found = found.model_copy(update={"tests": tuple(_with_left(test, left) for test in found.tests)})
@@ -101,7 +104,7 @@ def _suite(folder: Path, name: str, budget: list[int]) -> SuiteFiles:
     claimed = {artifact for test in found.tests for artifact in test.artifacts}
     others = [artifact for artifact in left if artifact not in claimed]
     files = tuple(link(folder, place / file) for file in ("evidence.jsonl", "junit.xml", "output.log", *others))
-    return SuiteFiles(name, found, links, tuple(file for file in files if file), _tail(place / "output.log"))
+    return SuiteFiles(name, found, links, tuple(file for file in files if file), _tail(contained(place, "output.log")))
 
 
 def _unnamed(place: Path, found: evidence.Evidence) -> list[str]:
@@ -158,7 +161,9 @@ def _artifact(folder: Path, place: Path, name: str, budget: list[int]) -> Link:
         return Link(name, "", note=f"cannot be read: {error.strerror}")
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path | None) -> str:
+    if path is None:
+        return ""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
@@ -180,7 +185,7 @@ def _probe(path: Path) -> tuple[tuple[samples.Sample, ...], str, bool]:
     usable = tuple(
         sample.model_copy(update={"identity": cleaned(sample.identity), "error": clean(sample.error)})
         for sample in whole
-        if math.isfinite(sample.at) and math.isfinite(sample.milliseconds)
+        if 0 <= sample.at < LATEST and abs(sample.milliseconds) < LONGEST
     )
     if not lines:
         return (), "probe.jsonl is empty: the probe saw nothing", True

@@ -1,5 +1,6 @@
 """Words for people, made harmless: everything a report shows passes ``clean`` once, where it enters (faults 51, 52)."""
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -76,6 +77,8 @@ def joined(names: list[str]) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time as a person says it: ``4 ms``, ``1.24 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    if not math.isfinite(seconds):
+        return "not known"
     if seconds < 0:
         return f"-{duration(-seconds)}"
     if seconds < 0.9995:
