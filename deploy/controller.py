@@ -174,7 +174,7 @@ class Controller:
             generation=generation,
             started=started,
             required=self.environment.suites,
-        )
+        ).at(Step.PREPARE, "the lock, who is live, the artifact, every test")
 
     def _tools(self, record: Record, acknowledged: str | None = None) -> Tools:
         folder, watch = self.folder(record), self.environment.watch

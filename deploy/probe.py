@@ -17,7 +17,8 @@ from deploy.model import Identity
 from deploy.platform import Address
 from deploy.samples import Sample
 
-THREADS = 16
+THREADS = (16, 200)
+"""At least and at most; in between one for each probe a second, so that answers of a second are borne without a queue."""
 TIMEOUT = 5.0
 FRESH = 4
 
@@ -43,7 +44,8 @@ class Probe:
         self.out.parent.mkdir(parents=True, exist_ok=True)
         self.out.touch()
         self._began = time.monotonic()
-        self._threads = [threading.Thread(target=self._run, name="probe", daemon=True) for _ in range(THREADS)]
+        number = int(min(max(self.rate, THREADS[0]), THREADS[1]))
+        self._threads = [threading.Thread(target=self._run, name="probe", daemon=True) for _ in range(number)]
         for thread in self._threads:
             thread.start()
 

@@ -209,6 +209,7 @@ def _switched(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> F
     if record.live is None:
         probe.start()
         probe.wait_for(1, 2.0)
+    platform.hold_connections()  # now, so that a rollback need not ask the candidate for anything
     try:
         with tools.signals.interruptible():
             record = _watch(record, tools, deployment, probe)
@@ -244,7 +245,7 @@ def _watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -
 
 def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     """Move the users back; depends on nothing of the candidate."""
-    platform, old = tools.platform, record.live
+    platform, old, decided = tools.platform, record.live, time.monotonic()
     if old is None:
         record = objecting(record, "first", Kind.FAILED, "this was the first release: there is nothing to go back to")
         yield finish(record, Outcome.PERSON_NEEDED)
@@ -253,10 +254,8 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     yield record
     try:
         restore(old, tools)
-        platform.hold_connections()
-        written = time.monotonic()
         platform.switch(old.color, moved, record.generation)
-        observation = platform.observe(old.identity, written)
+        observation = platform.observe(old.identity, decided)
     except VerdigrisError as error:
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
         yield finish(record, Outcome.PERSON_NEEDED)
@@ -265,7 +264,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback was not observed: {observation.reason}")
         yield finish(record, Outcome.PERSON_NEEDED)
         return
-    record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
+    record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms after the decision")
     yield finish(record, Outcome.ROLLED_BACK)
 
 

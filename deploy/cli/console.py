@@ -52,8 +52,7 @@ class Console:
         if record.step is Step.DONE:
             self._clear()
             return
-        text = record.timeline[-1].text if record.timeline else "lock, who is live, the artifact, the tests"
-        self._line(f"{record.step:<9}", text, "bold cyan")
+        self._line(f"{record.step:<9}", record.timeline[-1].text, "bold cyan")
 
     def told(self, text: str) -> None:
         """Print a line of its own."""

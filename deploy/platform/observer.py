@@ -3,6 +3,7 @@
 Plain ``http.client`` on purpose: it never retries, and a connection is exactly one connection.
 """
 
+import contextlib
 import http.client
 import ssl
 import time
@@ -11,13 +12,17 @@ from urllib.parse import urlsplit
 from deploy.model import Identity
 from deploy.platform.base import Address, Observation
 
+TIMEOUT = 2.0
+"""Seconds for one answer."""
 KEPT = 6
 """Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""
+WARM_SECONDS = 0.5
+"""How long the first requests on them may take altogether; who is slow now must not hold up a rollback."""
 ROUNDS = 3
 """Rounds in a row in which every answer must be the new one."""
 
 
-def answer_of(url: str, header: str, timeout: float = 2.0) -> tuple[int | None, Identity | None, str]:
+def answer_of(url: str, header: str, timeout: float = TIMEOUT) -> tuple[int | None, Identity | None, str]:
     """One request on a connection of its own: status, identity, and what was seen in words."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
@@ -51,12 +56,22 @@ class Observer:
         self.kept: list[http.client.HTTPConnection] = []
 
     def open(self) -> None:
-        """Open the kept-alive connections, each with one request on it."""
+        """Open the kept-alive connections, each with one request on it as far as whoever is live answers in time."""
         for secure in (False, True) if self.users.secure_url else (False,):
             for _ in range(KEPT):
                 connection = self._connection(secure=secure)
-                _ask(connection, self.path, self.header)
+                with contextlib.suppress(OSError):
+                    connection.connect()
                 self.kept.append(connection)
+        deadline = time.monotonic() + WARM_SECONDS
+        for connection in self.kept:
+            if (left := deadline - time.monotonic()) <= 0:
+                break
+            if connection.sock is not None:
+                connection.sock.settimeout(left)
+                _ask(connection, self.path, self.header)
+            if connection.sock is not None:
+                connection.sock.settimeout(TIMEOUT)
 
     def close(self) -> None:
         """Close them."""
@@ -107,6 +122,6 @@ class Observer:
     def _connection(self, *, secure: bool) -> http.client.HTTPConnection:
         parts = urlsplit(str(self.users.secure_url) if secure else self.users.url)
         if not secure:
-            return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+            return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
         context = ssl.create_default_context(cafile=self.users.ca)
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=context)
+        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
