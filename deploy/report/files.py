@@ -180,7 +180,7 @@ def _probe(path: Path) -> tuple[tuple[samples.Sample, ...], str, bool]:
         whole = tuple(samples.read(path))
     except FileNotFoundError:
         return (), "", False
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return (), f"probe.jsonl cannot be read ({clean(str(error))})", True
     usable = tuple(
         sample.model_copy(update={"identity": cleaned(sample.identity), "error": clean(sample.error)})

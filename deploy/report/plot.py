@@ -63,7 +63,7 @@ def across(probe: ProbeView) -> str:
         _names(rate, probe.marks, probe.bins.edges[-1] - probe.bins.edges[0])
         errors.set_xlabel(f"seconds from {probe.zero}")
         errors.set_xlim(probe.bins.edges[0], probe.bins.edges[-1])
-        return _finish(figure, f"Users' probe over the whole run. {probe.summary}")
+        return _finish(figure, "across", f"Users' probe over the whole run. {probe.summary}")
 
 
 def near(probe: ProbeView) -> str:
@@ -95,7 +95,7 @@ def near(probe: ProbeView) -> str:
         axis.set_ylabel("ms, each request")
         _legend(axis)
         told = f"Each of the {len(probe.near):,} requests around the switch, by who answered it and how quickly."
-        return _finish(figure, told)
+        return _finish(figure, "near", told)
 
 
 def _rates(axis: Any, probe: ProbeView) -> None:
@@ -125,7 +125,8 @@ def _latencies(axis: Any, bins: Bins) -> None:
         axis.plot(middles, line, color=paint, linewidth=width, linestyle=dash, label=label)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("milliseconds")
-    _legend(axis)
+    if axis.lines:
+        _legend(axis)
 
 
 def _losses(axis: Any, bins: Bins) -> None:
@@ -169,8 +170,8 @@ def _label(probe: ProbeView, who: str) -> str:
     return name.encode("ascii", "replace").decode()
 
 
-def _finish(figure: Any, told: str) -> str:
-    """The figure as an ``svg`` element of the page."""
+def _finish(figure: Any, name: str, told: str) -> str:
+    """The figure as an ``svg`` element of the page; ``name`` keeps its ids apart from another's."""
     figure.patch.set_visible(False)
     for axis in figure.axes:
         axis.patch.set_visible(False)
@@ -185,4 +186,5 @@ def _finish(figure: Any, told: str) -> str:
         text = text.replace(paint, f"var({variable})")
     text = re.sub(r'^<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg class="plot" viewBox="\1" role="img" TOLD>', text)
     text = text.replace('xlink:href="#', 'href="#')
+    text = re.sub(r'( id="| href="#|url\(#)', rf"\1{name}-", text)
     return text.replace("TOLD", f'aria-label="{escape(told)}"', 1)

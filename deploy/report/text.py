@@ -44,6 +44,7 @@ def markdown(text: object, limit: int = 300) -> str:
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _MARKDOWN.sub(lambda found: "\\" + found[0], line)
     line = re.sub(r"(?i)\bwww\.", lambda found: found[0][:-1] + "\\.", line)
+    line = re.sub(r"\\:$", "&#58;", line)  # a colon of the template may follow
     return re.sub(r"^(\d*)([-.])(?=\s|$)", r"\1\\\2", line)
 
 

@@ -114,7 +114,7 @@ def suite(
     bad = sum(test.outcome in ("failed", "error") for test in tests)
     if closed:
         lines.append(Closed(exit_status=1 if bad else 0, tests=len(tests)))
-    (place / "evidence.jsonl").write_text("".join(line.model_dump_json() + "\n" for line in lines))
+    (place / "evidence.jsonl").write_text("".join(json.dumps(line.model_dump(mode="json")) + "\n" for line in lines))
     (place / "junit.xml").write_text("<testsuites/>")
     (place / "output.log").write_text(
         f"\x1b[1m{len(tests)} tests\x1b[0m\n" + "".join(f"{t.id} {t.outcome}\n" for t in tests)
