@@ -1,6 +1,7 @@
 """The command line. One verb a file where it is more than a screen; nothing slow is imported before a verb needs it."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ _STATUSES = "\b\nExit status of a release:\n" + "\n".join(
 
 
 def _options(command: Any) -> Any:
-    command = click.option("--settings", type=click.Path(path_type=Path), help="The settings file.", metavar="FILE")(command)
-    return click.option("--env", "environment", default="local", show_default=True, metavar="NAME", help="The environment.")(
+    command = click.option("--settings", type=click.Path(path_type=Path), help="The settings file.", metavar="FILE")(
         command
     )
+    return click.option(
+        "--env", "environment", default="local", show_default=True, metavar="NAME", help="The environment."
+    )(command)
 
 
 def _settings(path: Path | None) -> "Settings":
@@ -34,7 +37,8 @@ def _settings(path: Path | None) -> "Settings":
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog=_STATUSES + "\n\nAny other exit status means that the state is unknown: run 'verdigris status', then 'recover'.",
+    epilog=_STATUSES
+    + "\n\nAny other exit status means that the state is unknown: run 'verdigris status', then 'recover'.",
 )
 @click.version_option(__version__, prog_name="verdigris")
 def verdigris() -> None:
@@ -56,14 +60,17 @@ def up(environment: str, settings: Path | None) -> None:
 
 @verdigris.command()
 @_options
-def down(environment: str, settings: Path | None) -> None:
-    """Stop everything of an environment; its data and its memory stay."""
+@click.option("--forget", is_flag=True, help="Remove its data, its journal and its audit log too.")
+def down(environment: str, settings: Path | None, *, forget: bool) -> None:
+    """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""
     from deploy.journal import JournalFile
     from deploy.platform import open_platform
 
     platform = open_platform(_settings(settings), environment)
     with JournalFile(platform.root).lock("down"):
         did = platform.down()
+        if forget:
+            shutil.rmtree(platform.root)
     click.echo(f"stopped: {', '.join(did)}" if did else f"nothing of {environment} was running")
 
 
@@ -193,7 +200,9 @@ def _lines(content: dict[str, Any]) -> str:
     for key, value in content.items():
         values = value if isinstance(value, list) else [value]
         for number, one in enumerate(values or ["none"]):
-            said = ", ".join(f"{k} {v}" for k, v in one.items() if v not in (None, "")) if isinstance(one, dict) else one
+            said = (
+                ", ".join(f"{k} {v}" for k, v in one.items() if v not in (None, "")) if isinstance(one, dict) else one
+            )
             lines.append(f"{key if number == 0 else '':<{width}}  {'none' if said is None else said}")
     return "\n".join(lines)
 

@@ -20,10 +20,17 @@ def present(settings: Settings, environment: str) -> dict[str, Any]:
     if holder is not None:
         doing = f"{holder}" + (f", at {record.step}" if record and not record.finished else "")
     elif record is not None and not record.finished:
-        doing = f"a {record.action} of {record.version} died at {record.step}; run: verdigris recover --env {environment}"
+        doing = (
+            f"a {record.action} of {record.version} died at {record.step}; run: verdigris recover --env {environment}"
+        )
     last = None
     if record is not None and record.finished:
-        last = {"id": record.id, "action": record.action, "outcome": str(record.outcome), "exit_status": record.exit_status}
+        last = {
+            "id": record.id,
+            "action": record.action,
+            "outcome": str(record.outcome),
+            "exit_status": record.exit_status,
+        }
     return {
         "environment": environment,
         "platform": settings.environment(environment).platform,

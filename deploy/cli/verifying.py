@@ -41,7 +41,9 @@ def verified(
         for suite in chosen:
             result, objections = verifier.run(suite, target, deployment, frozen[suite])
             found += objections
-            results.append(f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s")
+            results.append(
+                f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s"
+            )
     content = {
         "target": f"{target}: {deployment.identity}",
         "suites": results,

@@ -25,6 +25,7 @@ served = [0]
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes; a delayed ACK would add 40 ms to each answer
 
     def do_GET(self) -> None:
         served[0] += 1
