@@ -82,6 +82,7 @@ def _environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["tied"] = text.tied
     environment.filters["md"] = text.markdown
     environment.filters["capitalize_first"] = text.capitalize_first
     environment.filters["duration"] = text.duration

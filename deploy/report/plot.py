@@ -60,9 +60,9 @@ def across(probe: ProbeView) -> str:
         _losses(errors, probe.bins)
         for axis in (rate, latency, errors):
             _lines(axis, probe.marks)
-        _names(rate, probe.marks, probe.bins.edges[-1] - probe.bins.edges[0])
         errors.set_xlabel(f"seconds from {probe.zero}")
         errors.set_xlim(probe.bins.edges[0], probe.bins.edges[-1])
+        _names(rate, probe.marks, probe.bins.edges[-1] - probe.bins.edges[0])
         return _finish(figure, "across", f"Users' probe over the whole run. {probe.summary}")
 
 
@@ -135,7 +135,7 @@ def _losses(axis: Any, bins: Bins) -> None:
     axis.set_ylabel("lost")
     axis.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     if not any(bins.lost):
-        axis.text(0.99, 0.45, "none lost", transform=axis.transAxes, ha="right", va="center", color=MUTED)
+        axis.set_title("none lost", loc="right", fontsize=8.5, color=MUTED, pad=3)
 
 
 def _lines(axis: Any, marks: tuple[Mark, ...]) -> None:
@@ -151,10 +151,12 @@ def _names(axis: Any, marks: tuple[Mark, ...], span: float) -> None:
             places[-1][1].append(mark.name)
         else:
             places.append((mark.at, [mark.name]))
+    right = axis.get_xlim()[1]
     for at, names in places:
+        last = right - at < 0.12 * span
         axis.annotate(
-            ", ".join(names), (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
-            textcoords="offset points", ha="left", va="top", fontsize=8.5, color=INK,
+            ", ".join(names), (at, 1.0), xycoords=("data", "axes fraction"), xytext=(-3 if last else 3, -2),
+            textcoords="offset points", ha="right" if last else "left", va="top", fontsize=8.5, color=INK,
         )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def _facts(name: str, seen: Evidence) -> Iterator[Fact]:
     collected = seen.collected
     if collected.suite and name.startswith("control-"):
         yield Fact("what for", "the failed suite again, on the live color: does it fail there too?")
-    yield Fact("target", f"{collected.target} of {collected.environment}")
+    yield Fact("target", f"{collected.target} in {collected.environment}")
     expected = Identity.parse(collected.expected) if collected.expected else None
     yield Fact("expected identity", str(expected or collected.expected or "none: it cannot gate"))
     yield Fact("graded", collected.grade)

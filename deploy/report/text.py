@@ -66,6 +66,11 @@ def capitalize_first(words: str) -> str:
     return words[:1].upper() + words[1:] if first.rstrip(",:").isalpha() else words
 
 
+def tied(words: str) -> str:
+    """A number and its unit stay on one line."""
+    return re.sub(r"(?<=\d) (?=(?:ms|s|min|h|%)(?!\w))", "\u00a0", words)
+
+
 def first_line(text: str) -> str:
     """The first line that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

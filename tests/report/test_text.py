@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.report.text import capitalize_first, clean, cleaned, duration, joined, markdown, parse_time, short, spoken
+from deploy.report.text import (
+    capitalize_first,
+    clean,
+    cleaned,
+    duration,
+    joined,
+    markdown,
+    parse_time,
+    short,
+    spoken,
+    tied,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,5 +111,6 @@ def test_small_words() -> None:
     assert spoken("control-verification") == "verification on the live color"
     assert capitalize_first("it was cut off") == "It was cut off"
     assert capitalize_first("probe.jsonl is empty") == "probe.jsonl is empty"
+    assert tied("within 5 s; 12 of 5 samples") == "within 5\u00a0s; 12 of 5 samples"
     assert parse_time("yesterday") is None
     assert parse_time("2025-06-01T12:00:00Z") == 1_748_779_200
