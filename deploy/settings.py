@@ -228,8 +228,8 @@ class LocalSettings(Table):
     """The folder of a version's artifact; ``{version}`` stands for the version."""
     build: tuple[tuple[str, ...], ...] = ()
     """Commands that make an artifact that is not there yet."""
-    manifest: str | None = "build.json"
-    """A JSON file in the artifact with version, build and migration; without one the build ID is a digest."""
+    manifest: str = "build.json"
+    """A JSON file in the artifact with version, build and migration; ``""``: there is none, the build ID is a digest."""
     migrate: tuple[str, ...] = ()
     ready: str = "/"
     ready_seconds: float = Field(default=30, gt=0)
@@ -317,7 +317,9 @@ class Settings(Table):
                 raise ValueError(f"environments.{name}: a name is lower-case letters, digits and hyphens")
             for suite in environment.suites:
                 if suite not in self.suites:
-                    raise ValueError(f"environments.{name}.suites: unknown suite {suite!r}; known: {_list(self.suites)}")
+                    raise ValueError(
+                        f"environments.{name}.suites: unknown suite {suite!r}; known: {_list(self.suites)}"
+                    )
         for name, suite_settings in self.suites.items():
             _contain(suite_settings.folder, f"suites.{name}.folder")
         _contain(self.reports, "reports")

@@ -45,13 +45,15 @@ def http(target: Target, environment: Environment) -> "Iterator[httpx.Client]":
 
     Where the environment names a tenant for tests, requests carry it in the header ``x-tenant``.
     """
+    import ssl
+
     import httpx
 
     headers = {RUN_HEADER: "suite", "user-agent": "verdigris"}
     if environment.tenant:
         headers["x-tenant"] = environment.tenant
     hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_check(target)]}
-    verify: Any = target.address.ca or (True if target.url.startswith("https") else False)
+    verify = ssl.create_default_context(cafile=target.address.ca) if target.url.startswith("https") else False
     with httpx.Client(
         base_url=target.url, headers=headers, timeout=10, event_hooks=hooks, verify=verify, trust_env=False
     ) as client:
@@ -98,7 +100,9 @@ def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]"
     context = pytestconfig.stash[CONTEXT]
     url = _database_url(context)
     if url is None:
-        pytest.fail(f"environment {context.name!r} describes no database: add a table environments.{context.name}.database")
+        pytest.fail(
+            f"environment {context.name!r} describes no database: add a table environments.{context.name}.database"
+        )
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:

@@ -24,7 +24,9 @@ def fill(text: str, values: Mapping[str, str], key: str) -> str:
     try:
         return text.format_map(values)
     except (KeyError, ValueError, IndexError, AttributeError):
-        raise SettingsError(f"{key}: {text!r}: known here are {', '.join('{' + name + '}' for name in values)}") from None
+        raise SettingsError(
+            f"{key}: {text!r}: known here are {', '.join('{' + name + '}' for name in values)}"
+        ) from None
 
 
 def release_of(version: str, local: LocalSettings, root: Path, config: str) -> Release:
@@ -65,7 +67,7 @@ def _build(version: str, artifact: Path, local: LocalSettings, root: Path, value
         siblings = artifact.parent.iterdir() if artifact.parent.is_dir() else ()
         there = ", ".join(sorted(path.name for path in siblings if path.is_dir() and not path.name.startswith(".")))
         raise UsageError(f"unknown version {version!r}: there is no {artifact}; there are: {there or 'none'}")
-    if local.manifest is None:
+    if not local.manifest:
         shutil.rmtree(artifact, ignore_errors=True)  # without its stamp it is half made
     artifact.parent.mkdir(parents=True, exist_ok=True)
     for number, command in enumerate(local.build):
@@ -77,7 +79,7 @@ def _build(version: str, artifact: Path, local: LocalSettings, root: Path, value
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip())[-1500:]
             raise UsageError(f"version {version!r} cannot be built: {said} (exit {done.returncode})")
-    if local.manifest is None:
+    if not local.manifest:
         stamp = json.dumps({"version": version, "build": _digest(artifact)})
         (artifact / _STAMP).write_text(stamp, encoding="utf-8")
 
@@ -90,7 +92,9 @@ def _manifest(artifact: Path, local: LocalSettings) -> tuple[str, str | None, st
     except FileNotFoundError:
         raise SettingsError(f"{path}: the build left no manifest; see local.manifest in the settings") from None
     except (ValueError, KeyError, AttributeError):
-        raise SettingsError(f'{path}: a manifest is JSON with "build", and may have "version" and "migration"') from None
+        raise SettingsError(
+            f'{path}: a manifest is JSON with "build", and may have "version" and "migration"'
+        ) from None
 
 
 def _digest(folder: Path) -> str:
