@@ -75,7 +75,8 @@ class AuditLog:
                 raise PlatformError(f"{self.path}:{number}: is not a line of an audit log") from None
             if entry.previous != previous:
                 raise PlatformError(
-                    f"{self.path}:{number}: does not follow from the line before it: a line was changed, removed or added"
+                    f"{self.path}:{number}: does not follow from the line before it: "
+                    "a line was changed, removed or added"
                 )
             previous = hashlib.sha256(line.encode()).hexdigest()
             found.append(entry)

@@ -47,10 +47,10 @@ class Watcher(Protocol):
 class Silent:
     """A watcher that says nothing."""
 
-    def record(self, record: Record) -> None: ...  # noqa: D102
-    def told(self, text: str) -> None: ...  # noqa: D102
-    def suite(self, suite: str, evidence: Evidence) -> None: ...  # noqa: D102
-    def watched(self, seconds: float, samples: int, lost: int) -> None: ...  # noqa: D102
+    def record(self, record: Record) -> None: ...
+    def told(self, text: str) -> None: ...
+    def suite(self, suite: str, evidence: Evidence) -> None: ...
+    def watched(self, seconds: float, samples: int, lost: int) -> None: ...
 
 
 class Controller:
@@ -208,7 +208,7 @@ class Controller:
         """Journal each record, then let the flow go on to its effect; at the end leave the records people read."""
         try:
             with contextlib.closing(flow):  # type: ignore[type-var]
-                for record in flow:  # noqa: B007, PLR1704
+                for record in flow:
                     self._write(record)
                     self.watcher.record(record)
         except VerdigrisError as error:

@@ -63,7 +63,7 @@ class SettingsError(VerdigrisError):
     exit_status = ExitStatus.USAGE
 
 
-class Refused(VerdigrisError):
+class Refused(VerdigrisError):  # noqa: N818 - the operator's word, not a fault of anybody's
     """Not now: nothing was touched."""
 
     exit_status = ExitStatus.REFUSED
@@ -73,7 +73,7 @@ class Conflict(Refused):
     """A compare-and-swap lost: the world is not as this run last saw it."""
 
 
-class NotReady(VerdigrisError):
+class NotReady(VerdigrisError):  # noqa: N818 - as above
     """The candidate exited, never became ready, or answers as another release."""
 
     exit_status = ExitStatus.HELD_FAILED

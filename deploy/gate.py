@@ -76,7 +76,11 @@ class Gate:
         written = folder / "evidence.jsonl"
         written.unlink(missing_ok=True)
         env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "VERDIGRIS_EVIDENCE": str(written), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "VERDIGRIS_EVIDENCE": str(written),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
         began = time.monotonic()
@@ -103,9 +107,7 @@ class Gate:
             output=_tail(folder / "output.log"),
         )
 
-    def _command(
-        self, suite: str, settings: SuiteSettings, folder: Path, target: str, options: list[str]
-    ) -> list[str]:
+    def _command(self, suite: str, settings: SuiteSettings, folder: Path, target: str, options: list[str]) -> list[str]:
         plugins = [*_ALWAYS, *settings.plugins]
         if settings.workers:
             plugins.append("xdist")

@@ -117,7 +117,9 @@ class JournalFile:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_durably(self.path, journal.model_dump_json(indent=1))
         except OSError as error:
-            raise Refused(f"{self.path}: the journal cannot be written ({error.strerror}); nothing more was done") from None
+            raise Refused(
+                f"{self.path}: the journal cannot be written ({error.strerror}); nothing more was done"
+            ) from None
 
     def write_record(self, record: Record) -> None:
         """Journal ``record`` before its effect."""
@@ -157,7 +159,9 @@ class JournalFile:
             except BlockingIOError:
                 file.seek(0)
                 holder = _holder(file.read())
-                raise Refused(f"the environment is held: {holder or 'by another process'}; wait for it to end") from None
+                raise Refused(
+                    f"the environment is held: {holder or 'by another process'}; wait for it to end"
+                ) from None
             try:
                 file.truncate(0)
                 file.write(Holder(pid=os.getpid(), actor=actor(), action=action, since=now()).model_dump_json())

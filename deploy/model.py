@@ -214,7 +214,7 @@ class Record(Value):
 
 
 def exit_status_of(objections: tuple[Objection, ...]) -> ExitStatus:
-    """The exit status of a held release: evidence that is not valid says nothing of the candidate, so it comes first."""
+    """The exit status of a held release; evidence that is not valid says nothing of the candidate, so it is first."""
     kinds = {objection.kind for objection in objections}
     for kind, status in (
         (Kind.REFUSED, ExitStatus.REFUSED),

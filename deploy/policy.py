@@ -1,4 +1,4 @@
-"""Every reason not to go on, each a small pure rule in a table. No objection: go on. Missing evidence is an objection."""
+"""Every reason not to go on, each a small pure rule in a table. No objection: go on. Missing evidence objects."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -40,9 +40,9 @@ def _closed(case: Case) -> Iterator[tuple[Kind, str]]:
     if case.evidence.closed is None:
         yield Kind.NOT_VALID, "its evidence has no closing line: the run was cut off"
     elif case.evidence.closed.tests != len(case.evidence.tests):
-        yield Kind.NOT_VALID, (
-            f"its closing line counts {case.evidence.closed.tests} tests, the evidence holds {len(case.evidence.tests)}"
-        )
+        counted = case.evidence.closed.tests
+        text = f"its closing line counts {counted} tests, the evidence holds {len(case.evidence.tests)}"
+        yield Kind.NOT_VALID, text
 
 
 def _collect_errors(case: Case) -> Iterator[tuple[Kind, str]]:
@@ -74,10 +74,11 @@ def _fewer(case: Case) -> Iterator[tuple[Kind, str]]:
         return
     gone = [test for test in case.confirmed if test not in case.frozen]
     if gone and len(case.frozen) < len(case.confirmed):
-        yield Kind.NOT_VALID, (
-            f"{len(case.frozen)} tests, the last confirmed release showed {len(case.confirmed)}; gone: {_some(gone)}; "
-            "acknowledge it with --fewer-tests REASON"
+        text = (
+            f"{len(case.frozen)} tests, the last confirmed release showed {len(case.confirmed)}; "
+            f"gone: {_some(gone)}; acknowledge it with --fewer-tests REASON"
         )
+        yield Kind.NOT_VALID, text
 
 
 def _failures(case: Case) -> Iterator[tuple[Kind, str]]:
@@ -127,10 +128,11 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
     strangers = [stranger for test in case.evidence.tests for stranger in test.strangers]
     if strangers:
         first = strangers[0]
-        yield Kind.NOT_VALID, (
+        text = (
             f"{len(strangers)} answers came from somebody else: {first.url} ({first.status}) was answered by "
             f"{first.seen}, expected was {first.expected}"
         )
+        yield Kind.NOT_VALID, text
     others = [seen for seen in case.evidence.identities if seen != case.expected.header()]
     if others and not strangers:
         yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {case.expected}"

@@ -18,7 +18,7 @@ from deploy.platform import Address
 from deploy.samples import Sample
 
 THREADS = (16, 200)
-"""At least and at most; in between one for each probe a second, so that answers of a second are borne without a queue."""
+"""At least and at most; between them one for each probe a second, so answers of a second are borne without a queue."""
 TIMEOUT = 5.0
 FRESH = 4
 

@@ -1,7 +1,7 @@
 """What a dead run left, made safe; and a rollback that a person asks for.
 
-``recover`` looks at the world and takes the journal only for what the dead run was about to do. It can be run any number
-of times: where the world is already as it has to be, it changes nothing.
+``recover`` looks at the world and takes the journal only for what the dead run was about to do. It can be run any
+number of times: where the world is already as it has to be, it changes nothing.
 """
 
 import time
@@ -47,8 +47,12 @@ def _not_switched(record: Record, tools: Tools) -> Flow:
         text = "the users were already back; the run died before it could say so"
         yield finish(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), Outcome.ROLLED_BACK)
         return
-    record = objecting(record, "recovered", Kind.NOT_CONCLUSIVE, f"the run died at {record.step}; users were never moved")
-    record = record.at(Step.DEPLOY, f"the candidate is taken away from {record.candidate}") if record.candidate else record
+    record = objecting(
+        record, "recovered", Kind.NOT_CONCLUSIVE, f"the run died at {record.step}; users were never moved"
+    )
+    record = (
+        record.at(Step.DEPLOY, f"the candidate is taken away from {record.candidate}") if record.candidate else record
+    )
     yield record
     if record.candidate is not None and _ours(tools.platform.standing(record.candidate), record):
         tools.platform.retire(record.candidate)
@@ -94,7 +98,9 @@ def rollback(record: Record, tools: Tools, to: Deployment | None) -> Flow:
         text = f"{to.release.version} in {to.color} was never verified; users are not sent there"
         yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
         return
-    record = record.with_changes(live=live, candidate=to.color, release=to.release, version=to.release.version, verified=True)
+    record = record.with_changes(
+        live=live, candidate=to.color, release=to.release, version=to.release.version, verified=True
+    )
     record = record.at(Step.ROLLBACK, f"users go back to {to.color} {to.release.version}")
     yield record
     yield from _move_back(record, tools, traffic)

@@ -99,7 +99,9 @@ def release(record: Record, tools: Tools) -> Flow:
         yield record
         yield from _switched(record, tools, traffic, probe)
     except Interrupted as signal:
-        yield finish(objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD)
+        yield finish(
+            objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD
+        )
     except NotReady as error:
         yield finish(objecting(record, "not-ready", Kind.FAILED, str(error)), Outcome.HELD)
     except Conflict as error:
@@ -118,7 +120,9 @@ def _prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
     if live is not None:
         status, identity, seen = answer_of(platform.users().url + _path(tools), tools.header)
         if status is not None and status < 500 and identity != live.identity:
-            return objecting(record, "live", Kind.REFUSED, f"users are answered by {seen}, live is {live.identity}"), traffic
+            return objecting(
+                record, "live", Kind.REFUSED, f"users are answered by {seen}, live is {live.identity}"
+            ), traffic
     release_ = platform.prepare(record.version)
     frozen, found = tools.verifier.collect(record.required)
     record = record.with_changes(release=release_, tests=frozen).objecting(*found)
@@ -165,7 +169,9 @@ def _do_verify(record: Record, tools: Tools) -> Record:
     if not health.running:
         return objecting(record, "candidate-gone", Kind.FAILED, f"the candidate stopped running: {health.reason}")
     if health.instance != instance:
-        return objecting(record, "candidate-changed", Kind.NOT_VALID, "the candidate was restarted while it was verified")
+        return objecting(
+            record, "candidate-changed", Kind.NOT_VALID, "the candidate was restarted while it was verified"
+        )
     tools.platform.remember(deployment.model_copy(update={"verified": True}))
     return record.with_changes(verified=True)
 
@@ -202,8 +208,8 @@ def _switched(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> F
         record = objecting(record, "switch", Kind.FAILED, f"the switch was not observed: {observation.reason}")
         yield from back(record, tools, moved)
         return
-    seen = f"{1000 * observation.seconds:.0f} ms, {observation.kept} answers on kept and {observation.fresh} on fresh connections"
-    record = noting(record, "switch observed", seen)
+    seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
+    record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
     record = record.at(Step.WATCH, f"for {tools.environment.watch.seconds:g} s ({tools.environment.watch.profile})")
     yield record
     if record.live is None:
@@ -225,9 +231,7 @@ def _watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         first = "smoke" if "smoke" in record.required else record.required[0]
-        run = pool.submit(
-            tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop
-        )
+        run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
         try:
             found = monitor.watch(
                 deployment,
@@ -304,7 +308,9 @@ def drain(record: Record, old: Deployment, tools: Tools) -> Record:
     left = platform.open_requests(old.color)
     window = tools.environment.rollback_window
     if left:
-        record = noting(record, "draining", f"{left} requests were still open on {old.color} after {limit:g} s; it stays")
+        record = noting(
+            record, "draining", f"{left} requests were still open on {old.color} after {limit:g} s; it stays"
+        )
     if window == 0 and not left:
         platform.retire(old.color)
         return noting(record, "old color", f"{old.color} drained and retired")

@@ -229,7 +229,7 @@ class LocalSettings(Table):
     build: tuple[tuple[str, ...], ...] = ()
     """Commands that make an artifact that is not there yet."""
     manifest: str = "build.json"
-    """A JSON file in the artifact with version, build and migration; ``""``: there is none, the build ID is a digest."""
+    """A JSON file in the artifact with version, build and migration; where it is ``""``, the build ID is a digest."""
     migrate: tuple[str, ...] = ()
     ready: str = "/"
     ready_seconds: float = Field(default=30, gt=0)

@@ -95,7 +95,7 @@ class Verifier:
     def control(
         self, suite: str, live: Deployment, frozen: tuple[str, ...], found: tuple[Objection, ...]
     ) -> tuple[Objection, ...]:
-        """What a failed suite's control on the live color adds: an objection of its own where the same tests fail there."""
+        """What a failed suite's control on the live color adds: an objection where the same tests fail there."""
         _, live_found = self.run(suite, str(live.color), live, frozen, name=f"control-{suite}")
         failed = {objection.text.split(" ", 1)[0] for objection in found if objection.rule == "failure"}
         both = failed & {objection.text.split(" ", 1)[0] for objection in live_found if objection.rule == "failure"}
@@ -121,7 +121,9 @@ def _uncollected(run: Run) -> list[Objection]:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
     if run.ended or run.exit_status not in (0, 5):
         said = [line for line in run.output.splitlines() if line.startswith("ERROR")] or run.output.splitlines()[-1:]
-        text = f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {' '.join(said)[:500]}"
+        text = (
+            f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {' '.join(said)[:500]}"
+        )
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
     if run.evidence.collected is None or not run.evidence.collected.ids:
         return [Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests")]
@@ -130,7 +132,9 @@ def _uncollected(run: Run) -> list[Objection]:
 
 def _result(folder: str, run: Run, found: tuple[Objection, ...]) -> SuiteResult:
     kinds = {objection.kind for objection in found}
-    verdict = next((str(kind) for kind in (Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE) if kind in kinds), "passed")
+    verdict = next(
+        (str(kind) for kind in (Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE) if kind in kinds), "passed"
+    )
     return SuiteResult(
         suite=folder,
         verdict=verdict,

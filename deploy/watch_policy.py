@@ -33,20 +33,22 @@ def _lost(view: View) -> Iterator[tuple[Kind, str]]:
     lost = [sample for sample in view.samples if sample.lost]
     if len(lost) > view.settings.errors:
         first = f"status {lost[0].status}" if lost[0].status is not None else lost[0].error
-        yield Kind.FAILED, (
+        text = (
             f"users' requests fail: {len(lost)} of {len(view.samples)} probes, borne are {view.settings.errors}; "
             f"the first: {first}"
         )
+        yield Kind.FAILED, text
 
 
 def _stranger(view: View) -> Iterator[tuple[Kind, str]]:
     header = view.expected.header()
     wrong = [sample for sample in view.samples if not sample.lost and sample.identity != header]
     if wrong:
-        yield Kind.NOT_VALID, (
+        text = (
             f"{len(wrong)} users' requests were answered by somebody else after the switch was observed: "
             f"{wrong[0].identity or 'no identity'}"
         )
+        yield Kind.NOT_VALID, text
 
 
 def _slow(view: View) -> Iterator[tuple[Kind, str]]:
@@ -55,10 +57,11 @@ def _slow(view: View) -> Iterator[tuple[Kind, str]]:
         return
     shares = [_share_within(window, view.settings.answer_ms) for window in strikes]
     if all(share < view.settings.within for share in shares):
-        yield Kind.FAILED, (
-            f"users wait: for {len(strikes)} windows in a row only {100 * max(shares):.0f} % or less of the answers came "
-            f"within {view.settings.answer_ms:g} ms, {100 * view.settings.within:g} % must"
+        text = (
+            f"users wait: for {len(strikes)} windows in a row only {100 * max(shares):.0f} % or less of the answers "
+            f"came within {view.settings.answer_ms:g} ms, {100 * view.settings.within:g} % must"
         )
+        yield Kind.FAILED, text
 
 
 def _share_within(window: tuple[Sample, ...], limit: float) -> float:

@@ -1,4 +1,4 @@
-"""A small project of a test's own: settings, versions of the tiny application, suites, and the real platform ``local``."""
+"""A small project of a test's own: settings, versions of the tiny application, suites, the real platform ``local``."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from deploy.model import Record
 from deploy.settings import Settings, load
 
 HERE = Path(__file__).parent
-SMOKE = '''
+SMOKE = """
 def test_home_is_served(http):
     answer = http.get("/")
     assert answer.status_code == 200, f"/ answered {answer.status_code}"
 
 def test_it_is_ready(http):
     assert http.get("/readyz").status_code == 200
-'''
+"""
 SETTINGS = """
 application = "tiny"
 
@@ -106,7 +106,9 @@ class World:
         """Add a version of the application, with a fault planted; see ``tests/apps/tiny.py``."""
         folder = self.root / "versions" / version
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "build.json").write_text(json.dumps({"version": version, "build": f"b{version}", "fault": fault, **more}))
+        (folder / "build.json").write_text(
+            json.dumps({"version": version, "build": f"b{version}", "fault": fault, **more})
+        )
         return version
 
     def suite(self, name: str, text: str, file: str = "test_it.py") -> None:

@@ -1,6 +1,7 @@
 """What a person sees while a release goes on: a line a state, and the present suite's progress on a terminal.
 
-In a CI log every line stands for itself: no cursor, no color, and no text of an application can make a workflow command.
+In a CI log every line stands for itself: no cursor, no color, and no text of an application can make a workflow
+command.
 """
 
 import re
@@ -103,9 +104,9 @@ def conclusion(record: Record, report: Path | None) -> None:
     console.print(f" (exit {int(status)}: {status.meaning})" if status is not None else "")
     for objection in record.objections:
         where = f"{objection.suite}: " if objection.suite else ""
-        text = clean(objection.text).splitlines() or [""]
-        console.print(f"  - {where}{objection.kind}: {text[0]}")
-        for line in text[1:]:
+        said = clean(objection.text).splitlines() or [""]
+        console.print(f"  - {where}{objection.kind}: {said[0]}")
+        for line in said[1:]:
             console.print(f"      {line}")
     for name, text in record.notes.items():
         console.print(f"  {name}: {clean(text)}", style="dim")

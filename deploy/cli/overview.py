@@ -64,6 +64,7 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
     """What a release would do."""
     platform = open_platform(settings, environment)
     chosen = settings.environment(environment)
+    watch = chosen.watch
     journal = JournalFile(platform.root).read()
     traffic = platform.live()
     live = platform.standing(traffic.color) if traffic.color else None
@@ -83,6 +84,6 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
         "verify": [*chosen.suites],
         "left out": left_out or "nothing",
         "switch": f"users from {traffic.color or 'nobody'} to {into}, observed within {chosen.switch_seconds:g} s",
-        "watch": f"{chosen.watch.seconds:g} s at {chosen.watch.rate:g} probes a second (profile {chosen.watch.profile})",
+        "watch": f"{watch.seconds:g} s at {watch.rate:g} probes a second (profile {watch.profile})",
         "settle": f"the old color drains and is kept {chosen.rollback_window:g} s" if live else "nothing to drain",
     }

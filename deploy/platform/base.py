@@ -147,5 +147,5 @@ def open_platform(settings: Settings, environment: str) -> Platform:
         return LocalPlatform(settings, environment)
     raise UsageError(
         f"environment {environment!r} is on the platform {platform!r}, which this version cannot release to yet; "
-        "environments it can release to have platform = \"local\""
+        'environments it can release to have platform = "local"'
     )

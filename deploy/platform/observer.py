@@ -32,9 +32,7 @@ def answer_of(url: str, header: str, timeout: float = TIMEOUT) -> tuple[int | No
         connection.close()
 
 
-def _ask(
-    connection: http.client.HTTPConnection, path: str, header: str
-) -> tuple[int | None, Identity | None, str]:
+def _ask(connection: http.client.HTTPConnection, path: str, header: str) -> tuple[int | None, Identity | None, str]:
     try:
         connection.request("GET", path, headers={"x-verdigris-run": "observer", "user-agent": "verdigris"})
         answer = connection.getresponse()

@@ -32,8 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="who is tested: live (default), candidate, blue, green, or blue,green for every test once for each",
     )
     group.addoption("--expect", metavar="VERSION", help="the version that every answer must come from")
-    group.addoption("--candidate", metavar="VERSION", help="stand VERSION up in the idle color first, test it, take it down")
-    group.addoption("--release", metavar="VERSION", help="the whole release of VERSION; the same as 'verdigris release'")
+    group.addoption(
+        "--candidate", metavar="VERSION", help="stand VERSION up in the idle color first, test it, take it down"
+    )
+    group.addoption(
+        "--release", metavar="VERSION", help="the whole release of VERSION; the same as 'verdigris release'"
+    )
     group.addoption("--settings", metavar="FILE", help="the settings file (default: environments.toml, here or above)")
 
 

@@ -36,7 +36,9 @@ class Collection:
         """Say what is missing on this machine before anything is begun."""
         if any("page" in getattr(item, "fixturenames", ()) for item in session.items):
             if not session.config.pluginmanager.hasplugin("playwright"):
-                raise pytest.UsageError("the frontend tests need pytest-playwright; run: python -m pip install pytest-playwright")
+                raise pytest.UsageError(
+                    "the frontend tests need pytest-playwright; run: python -m pip install pytest-playwright"
+                )
             from deploy.plugin.browser import chromium
 
             chromium()

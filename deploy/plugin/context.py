@@ -98,7 +98,9 @@ class Context:
             raise UsageError(f"--target {word!r}: accepted are live, candidate, blue, green, or blue,green")
         if self.platform is None:
             if word != "live":
-                raise UsageError(f"--target {word}: without its platform only the live color of {self.name} can be reached")
+                raise UsageError(
+                    f"--target {word}: without its platform only the live color of {self.name} can be reached"
+                )
             address = Address(url=str(self.environment.url))
             return Target(word, None, address, self.expected, version, header, grade)
         traffic = self.platform.live()

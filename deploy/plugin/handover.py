@@ -31,7 +31,9 @@ def release(config: pytest.Config) -> int:
     if os.environ.get("PYTEST_ADDOPTS"):
         chosen.append("PYTEST_ADDOPTS")
     if chosen:
-        raise pytest.UsageError(f"--release runs every test that the environment requires; not accepted beside it: {', '.join(chosen)}")
+        raise pytest.UsageError(
+            f"--release runs every test that the environment requires; not accepted beside it: {', '.join(chosen)}"
+        )
     environment = config.getoption("--env")
     if not environment:
         raise pytest.UsageError("--release needs --env NAME: which environment is meant?")

@@ -11,7 +11,7 @@ _KEPT = 3
 _BODY = 2000
 
 
-class WrongIdentity(AssertionError):
+class WrongIdentity(AssertionError):  # noqa: N818 - reads as a finding in a test's report
     """An answer came from somebody else than the target."""
 
 
@@ -46,8 +46,9 @@ class Book:
     def check(self, target: Target, url: str, status: int, header: str | None) -> None:
         """Note who answered.
 
-        An answer without identity is somebody else's, but for an error that the router makes when nobody answers it: that
-        one fails its test and says nothing of a wrong color. Where no identity is expected, all answers must agree.
+        An answer without identity is somebody else's, but for an error that the router makes when nobody answers it:
+        that one fails its test and says nothing of a wrong color. Where no identity is expected, all answers must
+        agree.
 
         Raises:
             WrongIdentity: where it was not the target.

@@ -24,7 +24,7 @@ class Carrier:
         self.context = context
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+    def pytest_runtest_setup(self) -> None:
         """Open the test's ledger."""
         BOOK.open()
 

@@ -1,7 +1,6 @@
 """A very small application of the tests: it says who it is, and does what its version's plan tells it.
 
-``plan.json`` beside it: {"version", "build", "status", "delay", "exit_after", "exit_at_once", "never_ready", "says_version",
-"slow_after_users", "crash_after_users"}
+Its working directory's ``build.json`` has "version", "build", "fault" and, where it is to lie, "says_version".
 """
 
 import json

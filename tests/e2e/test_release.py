@@ -87,7 +87,9 @@ def test_a_candidate_stands_for_the_time_of_its_tests(world: World) -> None:
 def test_tests_that_hit_the_live_color_by_mistake_make_no_proof(make_world: Callable[..., World]) -> None:
     """A suite that asks the users' address instead of its target is not valid, and nothing is promoted."""
     world = make_world()
-    world.suite("smoke", f'def test_users(http):\n    assert http.get("http://127.0.0.1:{world.port}/").status_code == 200\n')
+    world.suite(
+        "smoke", f'def test_users(http):\n    assert http.get("http://127.0.0.1:{world.port}/").status_code == 200\n'
+    )
     world.version("1.0.0")
     world.version("1.1.0")
     world.up()

@@ -1,7 +1,6 @@
 """The platform ``local``: processes on this machine behind Envoy, with PostgreSQL, no root and no Docker."""
 
 import hashlib
-import json
 import subprocess
 import sys
 import time
@@ -106,7 +105,9 @@ class LocalPlatform:
         try:
             color = Color(name)
         except ValueError:
-            raise PlatformError(f"the users' route names {name!r}, which is no color; run 'verdigris recover'") from None
+            raise PlatformError(
+                f"the users' route names {name!r}, which is no color; run 'verdigris recover'"
+            ) from None
         deployment = self.standing(color)
         return Traffic(color=color, identity=deployment.identity if deployment else None, token=token)
 
@@ -252,9 +253,7 @@ class LocalPlatform:
 
     def down(self) -> list[str]:
         """Stop every process; data and memory stay."""
-        did = [
-            str(color) for color in Color if process.stop(f"{self.mark}:{color}", self._record(color), grace=5)
-        ]
+        did = [str(color) for color in Color if process.stop(f"{self.mark}:{color}", self._record(color), grace=5)]
         for name in self.environment.services:
             if process.stop(f"{self.mark}:service:{name}", self.root / "services" / f"{name}.json"):
                 did.append(name)
@@ -331,7 +330,9 @@ class LocalPlatform:
             )
             present = time.monotonic()
             if status is not None and status < 500 and identity is not None and identity != deployment.identity:
-                raise NotReady(f"{color} answers as {identity}, expected is {deployment.identity}: not what was deployed")
+                raise NotReady(
+                    f"{color} answers as {identity}, expected is {deployment.identity}: not what was deployed"
+                )
             if status == 200 and identity == deployment.identity:
                 ready_since = ready_since or present
                 if present - ready_since >= self.local.stable_seconds:

