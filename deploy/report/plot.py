@@ -157,6 +157,7 @@ def _names(axis: Any, marks: tuple[Mark, ...], span: float) -> None:
         axis.annotate(
             ", ".join(names), (at, 1.0), xycoords=("data", "axes fraction"), xytext=(-3 if last else 3, -2),
             textcoords="offset points", ha="right" if last else "left", va="top", fontsize=8.5, color=INK,
+            bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 
 

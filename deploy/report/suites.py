@@ -10,6 +10,8 @@ from deploy.report.view import Fact, Link, SuiteView, TestView
 
 LISTED = 1000
 """Passed tests that are listed by name; the others are in the evidence."""
+CONTROL = " (control)"
+"""What is said with the verdict of a suite that ran on the live color for comparison."""
 _STATES = {"passed": "good", "failed": "bad", "error": "bad"}
 
 
@@ -42,12 +44,12 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
     failing = tuple(one for one in tests if one.test.outcome in ("failed", "error") or one.test.strangers)
     passed = [one for one in tests if one.test.outcome == "passed" and one.test.attempts < 2 and not one.test.strangers]
     shown = {id(one) for one in (*failing, *passed)}
-    verdict = result.verdict if result else "control" if name.startswith("control-") else "no result"
+    verdict = result.verdict if result else _unrecorded(name, seen)
     return SuiteView(
         name=name,
         anchor=anchor,
         verdict=verdict,
-        state=_STATES.get(verdict, "warn"),
+        state=_STATES.get(verdict.removesuffix(CONTROL), "warn"),
         counts=_counts(result) or _counted(seen),
         lasted=duration(result.seconds) if result else "",
         facts=tuple(_facts(name, seen)),
@@ -56,9 +58,16 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
         unproven=tuple(one for one in tests if id(one) not in shown),
         passed=tuple(passed[:LISTED]),
         left_out=max(0, len(passed) - LISTED),
-        tail="" if verdict == "passed" else found.tail,
+        tail="" if verdict.startswith("passed") else found.tail,
         files=found.files,
     )
+
+
+def _unrecorded(name: str, seen: Evidence) -> str:
+    """The verdict of a run that the record has no result of: a control has none, another was lost."""
+    if not name.startswith("control-") or seen.closed is None:
+        return "no result"
+    return ("failed" if seen.count("failed", "error") else "passed") + CONTROL
 
 
 def _counted(seen: Evidence) -> tuple[int, int, int, int]:

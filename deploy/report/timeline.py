@@ -14,7 +14,9 @@ def steps(record: Record) -> tuple[StepBar, ...]:
     moments = [(at, moment) for moment in record.timeline if (at := parse_time(moment.at)) is not None]
     if not moments:
         return ()
-    begin, end = min(at for at, _ in moments), max(at for at, _ in moments)
+    times = [at for at, _ in moments]
+    begun = parse_time(record.started)
+    begin, end = min(times if begun is None else [begun, *times]), max(times)
     whole = max(end - begin, 0.001)
     groups = [list(group) for _, group in groupby(moments, key=lambda pair: pair[1].step)]
     starts = [group[0][0] for group in groups]

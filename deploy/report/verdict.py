@@ -8,6 +8,8 @@ from deploy.report.text import first_line, joined, short, spoken
 from deploy.report.view import Fact, Reasons, Verdict
 
 _WORST = (Kind.REFUSED, Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE)
+CLAUSE = 80
+"""Letters that a clause of the sentence may have; a longer one ends at its colon."""
 _STATES = {Outcome.CONFIRMED: "good", Outcome.ROLLED_BACK: "bad", Outcome.PERSON_NEEDED: "bad"}
 _VERBS = {
     Outcome.CONFIRMED: "was confirmed",
@@ -81,8 +83,14 @@ def _why(record: Record) -> str:
     parts = [_of_suites(worst, suites)] if suites else []
     alone = next((objection.text for objection in chosen if not objection.suite), "")
     if alone:
-        parts.append(short(first_line(alone).split("; ")[0].rstrip("."), 200))
+        parts.append(_clause(alone))
     return joined(parts)
+
+
+def _clause(text: str) -> str:
+    """As much of an objection as a sentence bears; the whole of it stands under the reasons."""
+    clause = first_line(text).split("; ")[0].rstrip(".")
+    return short(clause if len(clause) <= CLAUSE else clause.split(": ")[0], 2 * CLAUSE)
 
 
 def _of_suites(kind: Kind, suites: list[str]) -> str:
@@ -95,7 +103,7 @@ def _of_suites(kind: Kind, suites: list[str]) -> str:
         case Kind.NOT_CONCLUSIVE:
             return f"{joined(suites)} {'are' if several else 'is'} not conclusive"
         case Kind.REFUSED:
-            return f"{joined(suites)} {'were' if several else 'was'} refused"
+            return f"{joined(suites)} cannot be run"
 
 
 def _users(record: Record) -> str:

@@ -71,6 +71,14 @@ ASKED = {"action": "rollback", "version": "1.1.0", "candidate": Color.BLUE, "rel
             "chatbot 1.2.0 was refused: frozen until Monday; users stayed on blue 1.1.0", "warn", id="refused",
         ),
         pytest.param(
+            {"outcome": Outcome.REFUSED, "objections": (objection(Kind.REFUSED, "smoke", rule="collect"),)},
+            "chatbot 1.2.0 was refused: smoke cannot be run; users stayed on blue 1.1.0", "warn", id="not-collected",
+        ),
+        pytest.param(
+            {**GONE_BACK, "objections": (objection(suite=None, text="users wait: for " + "long " * 20),)},
+            "chatbot 1.2.0 was rolled back: users wait; users are back on blue 1.1.0", "bad", id="long-reason",
+        ),
+        pytest.param(
             {**ASKED, "outcome": Outcome.ROLLED_BACK, "exit_status": ExitStatus.CONFIRMED, "switched": True},
             "The rollback to chatbot 1.1.0 was done: users are on blue 1.1.0", "good", id="rollback-asked-for",
         ),
