@@ -135,7 +135,7 @@ def test_a_control_run_is_shown_beside_the_suite_it_controls(tmp_path: Path) -> 
     folder = folders.held_failed(tmp_path)
     folders.suite(folder, "control-verification", folders.VERIFICATION, expected=folders.OLD)
     text = (report.write(folder).parent / "summary.md").read_text()
-    assert "| control-verification | passed (control) | 6 | 6 | 0 | 0 | - |" in text
+    assert r"| control-verification | passed \(control\) | 6 | 6 | 0 | 0 | - |" in text
     assert "the record has no result of it" not in text
 
 
