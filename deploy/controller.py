@@ -185,7 +185,6 @@ class Controller:
             environment=self.environment,
             verifier=Verifier(gate, folder, self.journal.read().confirmed, acknowledged, self.watcher.suite),
             probe=lambda: Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"),
-            header=header,
             generation=record.generation,
             signals=self.signals,
             told=self.watcher.told,
@@ -213,7 +212,7 @@ class Controller:
                     self.watcher.record(record)
         except VerdigrisError as error:
             if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
-                raise
+                raise PlatformError(f"{error}; who has the users is not known: run 'verdigris recover'") from error
             kind = Kind.REFUSED if isinstance(error, (Refused, UsageError)) else Kind.NOT_CONCLUSIVE
             record = record.objecting(Objection(rule="refused", kind=kind, text=str(error)))
             record = record.at(Step.DONE, "refused", outcome=Outcome.REFUSED, exit_status=error.exit_status)

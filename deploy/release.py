@@ -25,8 +25,7 @@ from deploy.model import (
     Traffic,
     exit_status_of,
 )
-from deploy.platform import Platform
-from deploy.platform.observer import answer_of
+from deploy.platform import Observation, Platform
 from deploy.probe import Probe
 from deploy.settings import Environment
 from deploy.verify import Verifier
@@ -68,7 +67,6 @@ class Tools:
     environment: Environment
     verifier: Verifier
     probe: Callable[[], Probe]
-    header: str
     generation: int = 0
     signals: Signals = field(default_factory=Signals)
     told: Callable[[str], None] = lambda _text: None
@@ -97,7 +95,7 @@ def release(record: Record, tools: Tools) -> Flow:
             _before_switch(record, tools, traffic, probe)
         record = record.at(Step.SWITCH, f"users go to {record.candidate}")
         yield record
-        yield from _switched(record, tools, traffic, probe)
+        deployment, moved, observation = _switch(record, tools, traffic)
     except Interrupted as signal:
         yield finish(
             objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD
@@ -106,6 +104,15 @@ def release(record: Record, tools: Tools) -> Flow:
         yield finish(objecting(record, "not-ready", Kind.FAILED, str(error)), Outcome.HELD)
     except Conflict as error:
         yield finish(objecting(record, "conflict", Kind.REFUSED, str(error)), Outcome.HELD)
+    else:
+        record = record.with_changes(switched=True)
+        if observation.complete:
+            seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
+            record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
+            yield from _switched(record, tools, deployment, moved, probe)
+        else:
+            text = f"the switch was not observed: {observation.reason}"
+            yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
     finally:
         probe.stop()
 
@@ -118,11 +125,10 @@ def _prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
     candidate = traffic.color.other if traffic.color else Color.BLUE
     record = record.with_changes(live=live, candidate=candidate)
     if live is not None:
-        status, identity, seen = answer_of(platform.users().url + _path(tools), tools.header)
-        if status is not None and status < 500 and identity != live.identity:
-            return objecting(
-                record, "live", Kind.REFUSED, f"users are answered by {seen}, live is {live.identity}"
-            ), traffic
+        answer = platform.answer(None)
+        if answer.status is not None and answer.status < 500 and answer.identity != live.identity:
+            text = f"users are answered by {answer.seen}, live is {live.identity}"
+            return objecting(record, "live", Kind.REFUSED, text), traffic
     release_ = platform.prepare(record.version)
     frozen, found = tools.verifier.collect(record.required)
     record = record.with_changes(release=release_, tests=frozen).objecting(*found)
@@ -195,21 +201,19 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe)
         probe.wait_for(int(tools.environment.watch.rate), 2.0)
 
 
-def _switched(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> Flow:
-    """The switch, the watch, and what follows from it; from here on a signal means: back."""
+def _switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Deployment, Traffic, Observation]:
+    """Move the users to the candidate, and look whether they arrived."""
     platform = tools.platform
     deployment = candidate_of(record, platform)
     platform.hold_connections()
     written = time.monotonic()
     moved = platform.switch(deployment.color, traffic, record.generation)
-    observation = platform.observe(deployment.identity, written)
-    record = record.with_changes(switched=True)
-    if not observation.complete:
-        record = objecting(record, "switch", Kind.FAILED, f"the switch was not observed: {observation.reason}")
-        yield from back(record, tools, moved)
-        return
-    seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
-    record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
+    return deployment, moved, platform.observe(deployment.identity, written)
+
+
+def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traffic, probe: Probe) -> Flow:
+    """The watch, and what follows from it; from here on a signal means: back."""
+    platform = tools.platform
     record = record.at(Step.WATCH, f"for {tools.environment.watch.seconds:g} s ({tools.environment.watch.profile})")
     yield record
     if record.live is None:
@@ -284,9 +288,11 @@ def restore(old: Deployment, tools: Tools) -> None:
         again = platform.stand_up(old.release, old.color, old.generation)
         platform.remember(again.model_copy(update={"verified": old.verified}))
         return
-    status, identity, seen = answer_of(platform.address(old.color).url + _path(tools), tools.header)
-    if status != 200 or identity != old.identity:
-        raise NotReady(f"{old.color} cannot take the users back either: it answers {seen}; they stay where they are")
+    answer = platform.answer(old.color)
+    if answer.status != 200 or answer.identity != old.identity:
+        raise NotReady(
+            f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"
+        )
 
 
 def settle(record: Record, tools: Tools) -> Flow:
@@ -356,7 +362,3 @@ def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
 def noting(record: Record, name: str, text: str) -> Record:
     """The record with one more fact for the report."""
     return record.with_changes(notes={**record.notes, name: text})
-
-
-def _path(tools: Tools) -> str:
-    return tools.environment.local.ready if tools.environment.local else "/"

@@ -17,10 +17,10 @@ from bench.traffic import Plan, Traffic
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 200
 RELEASES = (
-    ("1.0.0", 0, "the first release: nobody is live yet, and it is proven all the same"),
+    ("1.0.0", 0, "the first release, proven although nobody is live yet"),
     ("1.1.0", 0, "a good release: proven, switched, watched, confirmed"),
-    ("1.2.0", 10, "a bad release: it answers some messages with the wrong status, and its suites hold it"),
-    ("1.3.0", 13, "a worse one: it passes every suite and is slow once users come, so its watch takes it back"),
+    ("1.2.0", 10, "answers some messages with the wrong status, and is held by its suites"),
+    ("1.3.0", 13, "passes every suite, is slow once users come, and is taken back by its watch"),
 )
 
 
@@ -43,7 +43,7 @@ def main() -> int:
         secure_url="https://127.0.0.1:8401",
         ca=str(ROOT / ".verdigris" / "local" / "tls" / "ca.pem"),
         rate=RATE,
-        paths=("/", "/api/models"),
+        paths=("/", "/version", "/healthz"),
         wait=True,
     )
     with Traffic(users) as traffic:

@@ -35,7 +35,7 @@ platform = "local"
 suites = ["smoke"]
 rollback_window = 600
 drain_seconds = 5
-watch = {{ seconds = {watch}, profile = "test", rate = 50, answer_ms = 250, window = 0.5 }}
+watch = {{ seconds = {watch}, profile = "test", rate = 50, answer_ms = 250, window = 0.5{watch_more} }}
 {environment}
 
 [environments.local.local]
@@ -72,6 +72,7 @@ class World:
         root: Path,
         *,
         watch: float = 1.0,
+        watch_more: str = "",
         tls: bool = False,
         environment: str = "",
         local: str = "",
@@ -82,6 +83,7 @@ class World:
         self.port = free_base()
         text = SETTINGS.format(
             watch=watch,
+            watch_more=watch_more,
             environment=environment,
             port=self.port,
             app=HERE / "apps" / "tiny.py",

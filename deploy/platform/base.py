@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from deploy.errors import UsageError
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
-from deploy.settings import Settings
 
 
 class Address(Value):
@@ -16,6 +14,16 @@ class Address(Value):
     """The same over HTTPS, where the platform serves it."""
     ca: str | None = None
     """A file with the certificates to trust, where the system's are not enough."""
+
+
+class Answer(Value):
+    """What one request on a connection of its own came to."""
+
+    status: int | None
+    """``None`` where nobody answered."""
+    identity: Identity | None
+    seen: str
+    """Both in words, for a message."""
 
 
 class Health(Value):
@@ -84,7 +92,7 @@ class Platform(Protocol):
 
         Raises:
             NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
-            Conflict: where the color has the users.
+            Conflict: where the color has the users, or a newer generation acts on the environment.
         """
 
     def remember(self, deployment: Deployment) -> None:
@@ -96,11 +104,14 @@ class Platform(Protocol):
     def users(self) -> Address:
         """Where users reach whoever is live."""
 
+    def answer(self, color: Color | None) -> Answer:
+        """Ask the ready path once: of a color at its own address, or of whoever answers users where it is ``None``."""
+
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """The one write that moves users.
 
         Raises:
-            Conflict: where traffic is no longer as ``expected``.
+            Conflict: where traffic is no longer as ``expected``, or nothing stands in ``to``; nothing was changed.
         """
 
     def observe(self, identity: Identity, since: float) -> Observation:
@@ -132,20 +143,3 @@ class Platform(Protocol):
 
     def down(self) -> list[str]:
         """Stop everything that ``up`` and releases started; says what it did."""
-
-
-def open_platform(settings: Settings, environment: str) -> Platform:
-    """The platform of an environment.
-
-    Raises:
-        UsageError: unknown environment, or a platform that this version does not have.
-    """
-    platform = settings.environment(environment).platform
-    if platform == "local":
-        from deploy.platform.local import LocalPlatform
-
-        return LocalPlatform(settings, environment)
-    raise UsageError(
-        f"environment {environment!r} is on the platform {platform!r}, which this version cannot release to yet; "
-        'environments it can release to have platform = "local"'
-    )

@@ -30,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         served[0] += 1
         status, body = 200, f"hello from {PLAN['version']}\n"
         if "x-verdigris-run" not in self.headers and not self.path.startswith("/healthz"):
+            if FAULT == "logs-with-users" and not users_since:
+                print("ERROR: the fault was planted", file=sys.stderr, flush=True)
             users_since.append(time.monotonic())
         if self.path == "/readyz" and FAULT == "never-ready":
             status = 503

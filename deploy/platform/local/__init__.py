@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.errors import Conflict, NotReady, PlatformError, Refused, UsageError
 from deploy.journal import write_durably
 from deploy.model import Color, Deployment, Identity, Release, Traffic, now
-from deploy.platform.base import Address, Health, Observation
+from deploy.platform.base import Address, Answer, Health, Observation
 from deploy.platform.local import artifact, process, tls
 from deploy.platform.local.envoy import Envoy
 from deploy.platform.local.ports import Ports, require_free
@@ -185,6 +185,12 @@ class LocalPlatform:
         except FileNotFoundError:
             return "", 0
         return content.decode(errors="replace"), offset + len(content)
+
+    def answer(self, color: Color | None) -> Answer:
+        """Ask the application's ready path once."""
+        address = self.users() if color is None else self.address(color)
+        status, identity, seen = answer_of(address.url + self.local.ready, self.settings.identity.header)
+        return Answer(status=status, identity=identity, seen=seen)
 
     # --- users move --------------------------------------------------------------------------------------------
 
