@@ -86,7 +86,7 @@ class Controller:
         with self._acting(f"release of {version}"):
             record = self._new("release", version)
             if fewer_tests:
-                record = record.with_changes(notes={"fewer tests": fewer_tests})
+                record = record.with_changes(notes={**record.notes, "fewer tests": fewer_tests})
             tools = self._tools(record, fewer_tests)
             return self._drive(record, release(record, tools))
 
@@ -95,7 +95,8 @@ class Controller:
         with self._acting("rollback"):
             to = recovery.previous(self.platform, self.journal.read().previous)
             record = self._new("rollback", to.release.version if to else "none")
-            record = record.with_changes(notes={"reason": reason} if reason else {})
+            if reason:
+                record = record.with_changes(notes={**record.notes, "reason": reason})
             return self._drive(record, recovery.rollback(record, self._tools(record), to))
 
     def recover(self) -> Record | None:
@@ -174,7 +175,20 @@ class Controller:
             generation=generation,
             started=started,
             required=self.environment.suites,
+            notes=self._facts(),
         ).at(Step.PREPARE, "the lock, who is live, the artifact, every test")
+
+    def _facts(self) -> dict[str, str]:
+        """What every verdict says of the environment's settings."""
+        left_out = [suite for suite in self.settings.suites if suite not in self.environment.suites]
+        profiles = {"watch": self.environment.watch.profile}
+        if "performance" in self.environment.suites:
+            profiles["load"] = self.settings.checks_of(self.name).load.profile
+        return {
+            "application": self.settings.application,
+            "left out": ", ".join(left_out) or "nothing",
+            "profile": ", ".join(f"{what} {profile}" for what, profile in profiles.items()),
+        }
 
     def _tools(self, record: Record, acknowledged: str | None = None) -> Tools:
         folder, watch = self.folder(record), self.environment.watch
