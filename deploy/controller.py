@@ -108,23 +108,26 @@ class Controller:
     def candidate(self, version: str) -> Iterator[Deployment]:
         """A version stood up in the idle color for the time of the block, under the same lock and journal."""
         self._check(version)
-        with self._acting(f"candidate {version}"):
+        with self._acting(f"candidate {version}", receive=_interrupt):
             record = self._new("candidate", version)
             traffic = self.platform.live()
             color = recovery.idle_color(traffic)
             live = self.platform.standing(traffic.color) if traffic.color else None
             record = record.with_changes(live=live, candidate=color)
             self._write(record)
-            found = self.platform.prepare(version)
-            record = record.with_changes(release=found).at(Step.MIGRATE, f"the database goes to what {version} needs")
-            self._write(record)
-            self.platform.migrate(found)
-            record = record.at(Step.DEPLOY, f"{version} into {color}, which serves nobody")
-            self._write(record)
             try:
+                found = self.platform.prepare(version)
+                record = record.with_changes(release=found).at(
+                    Step.MIGRATE, f"the database goes to what {version} needs"
+                )
+                self._write(record)
+                self.platform.migrate(found)
+                record = record.at(Step.DEPLOY, f"{version} into {color}, which serves nobody")
+                self._write(record)
                 yield self.platform.stand_up(found, color, record.generation)
             finally:
-                self.platform.retire(color)
+                if record.step is Step.DEPLOY:
+                    self.platform.retire(color)
                 done = record.at(Step.DONE, "taken down", outcome=Outcome.HELD, exit_status=ExitStatus.CONFIRMED)
                 self._write(done)
 
@@ -135,18 +138,20 @@ class Controller:
         return self.settings.root / self.settings.reports / record.id
 
     @contextlib.contextmanager
-    def _acting(self, action: str, *, recover: bool = True) -> Iterator[None]:
-        with self.journal.lock(action), self._signals():
+    def _acting(
+        self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
+    ) -> Iterator[None]:
+        with self.journal.lock(action), self._signals(receive or self.signals.receive):
             if recover:
                 self._recover()
             yield
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self, take: Callable[[str], None]) -> Iterator[None]:
         """Own handlers for SIGINT and SIGTERM, also where the starter ignored them (fault 6)."""
 
         def receive(number: int, _frame: object) -> None:
-            self.signals.receive(signal.Signals(number).name)
+            take(signal.Signals(number).name)
 
         before = {}
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -293,6 +298,11 @@ class Controller:
         except PlatformError as error:
             self.watcher.told(str(error))
             return []
+
+
+def _interrupt(_name: str) -> None:
+    """Under pytest both signals end the run in pytest's own way, which takes the candidate down."""
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

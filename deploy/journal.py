@@ -152,8 +152,12 @@ class JournalFile:
         Raises:
             Refused: where somebody else holds it; the message names the holder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            opened = (self.folder / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise Refused(f"{self.folder}: the lock cannot be taken ({error.strerror}); nothing was touched") from None
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -74,7 +74,11 @@ def _first(record: Record, tools: Tools) -> Flow:
 
 
 def _finish_rollback(record: Record, tools: Tools, traffic: Traffic) -> Flow:
-    """A rollback that a person asked for is run to its end."""
+    """A rollback that a person asked for is run to its end, where it was already said whereto."""
+    if record.step is Step.PREPARE:
+        text = "the run died before it was settled whereto; users were never moved: ask for the rollback again"
+        yield finish(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), Outcome.HELD)
+        return
     if record.live is not None and traffic.color == record.live.color:
         yield from _move_back(record, tools, traffic)
         return

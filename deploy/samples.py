@@ -31,11 +31,11 @@ class Sample(Value):
 def read(path: Path) -> Iterator[Sample]:
     """The samples of a file; a last line that was cut off is left out."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             yield Sample.model_validate(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             return

@@ -94,22 +94,16 @@ class Verifier:
 
     def control(
         self, suite: str, live: Deployment, frozen: tuple[str, ...], found: tuple[Objection, ...]
-    ) -> tuple[Objection, ...]:
+    ) -> tuple[SuiteResult, tuple[Objection, ...]]:
         """What a failed suite's control on the live color adds: an objection where the same tests fail there."""
-        _, live_found = self.run(suite, str(live.color), live, frozen, name=f"control-{suite}")
+        result, live_found = self.run(suite, str(live.color), live, frozen, name=f"control-{suite}")
         failed = {objection.text.split(" ", 1)[0] for objection in found if objection.rule == "failure"}
         both = failed & {objection.text.split(" ", 1)[0] for objection in live_found if objection.rule == "failure"}
         if not both:
-            return ()
+            return result, ()
         some = ", ".join(sorted(both)[:3])
-        return (
-            Objection(
-                rule="control",
-                kind=Kind.NOT_VALID,
-                suite=suite,
-                text=f"the live color fails the same tests ({some}): the environment is broken, not the candidate",
-            ),
-        )
+        text = f"the live color fails the same tests ({some}): the environment is broken, not the candidate"
+        return result, (Objection(rule="control", kind=Kind.NOT_VALID, suite=suite, text=text),)
 
 
 def _uncollected(run: Run) -> list[Objection]:

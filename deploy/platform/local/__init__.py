@@ -81,6 +81,8 @@ class LocalPlatform:
         values = self._values() | {"artifact": release.artifact, "version": release.version}
         words = [artifact.fill(word, values, "local.migrate") for word in self.local.migrate]
         env = artifact.resolve(self.local.env, values, self.settings.root, "local.env") | process.passed_on()
+        self._stop_migrations()
+        env[process.MARK] = f"{self.mark}:migration"
         try:
             done = subprocess.run(
                 words, cwd=release.artifact, env=env, capture_output=True, text=True, timeout=120, check=False
@@ -134,8 +136,13 @@ class LocalPlatform:
     def remember(self, deployment: Deployment) -> None:
         """Remember a deployment durably."""
         folder = self.root / "colors"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / f"{deployment.color}.json", deployment.model_dump_json(indent=1))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_durably(folder / f"{deployment.color}.json", deployment.model_dump_json(indent=1))
+        except OSError as error:
+            raise PlatformError(
+                f"{folder}: what stands in {deployment.color} cannot be kept: {error.strerror}"
+            ) from None
 
     def address(self, color: Color) -> Address:
         """A color's own listener on the router."""
@@ -169,6 +176,7 @@ class LocalPlatform:
         """Stop what stands in a color, strays of a killed run included."""
         if self.live().color is color:
             raise Conflict(f"{color} has the users; it is never retired")
+        self._stop_migrations()
         process.stop(f"{self.mark}:{color}", self._record(color), grace=self.environment.drain_seconds)
         (self.root / "colors" / f"{color}.json").unlink(missing_ok=True)
 
@@ -293,6 +301,10 @@ class LocalPlatform:
 
     def _record(self, color: Color) -> Path:
         return self.root / "processes" / f"{color}.json"
+
+    def _stop_migrations(self) -> None:
+        """Those that a killed run left; their transactions are undone by the database."""
+        process.stop(f"{self.mark}:migration", self.root / "processes" / "migration.json")
 
     def _log(self, color: Color) -> Path:
         return self.root / "logs" / f"{color}.log"

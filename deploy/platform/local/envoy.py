@@ -138,7 +138,10 @@ class Envoy:
             route["response_headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
         hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
         resource = {"@type": _RDS, "name": name, "virtual_hosts": hosts}
-        write_durably(self._file(name), json.dumps({"version_info": token, "resources": [resource]}, indent=1))
+        try:
+            write_durably(self._file(name), json.dumps({"version_info": token, "resources": [resource]}, indent=1))
+        except OSError as error:
+            raise PlatformError(f"{self._file(name)}: the route cannot be written: {error.strerror}") from None
 
     def _bootstrap(self) -> dict[str, Any]:
         listeners = [self._listener("users", self.ports.users)]

@@ -67,7 +67,10 @@ def start(
         raise PlatformError(f"{command[0]} cannot be started: {error.strerror}") from None
     _children[child.pid] = child
     started = Started(pid=child.pid, start_time=_start_time(child.pid) or 0)
-    write_durably(record, started.model_dump_json())
+    try:
+        write_durably(record, started.model_dump_json())
+    except OSError as error:
+        raise PlatformError(f"{record}: what was started cannot be remembered: {error.strerror}") from None
     return started
 
 
