@@ -6,10 +6,10 @@ number of times: where the world is already as it has to be, it changes nothing.
 
 import time
 
-from deploy.errors import NotReady, VerdigrisError
+from deploy.errors import NotReady, PlatformError, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Platform
-from deploy.release import Flow, Tools, back, finish, noting, objecting, restore, settle
+from deploy.release import Flow, Tools, back, finish, noting, objecting, restore, settle, write_back
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
@@ -125,12 +125,13 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
         probe.wait_for(10, 1.0)
         platform.hold_connections()
         written = time.monotonic()
-        platform.switch(to.color, traffic, record.generation)
+        write_back(to, traffic, record, tools)
         observation = platform.observe(to.identity, written)
         if not observation.complete:
             raise NotReady(f"the rollback was not observed: {observation.reason}")
     except VerdigrisError as error:
-        outcome = Outcome.PERSON_NEEDED if platform.live().color is to.color else Outcome.REFUSED
+        failed = isinstance(error, PlatformError) or platform.live().color is to.color
+        outcome = Outcome.PERSON_NEEDED if failed else Outcome.REFUSED
         yield finish(objecting(record, "rollback", Kind.REFUSED, str(error)), outcome)
         return
     finally:

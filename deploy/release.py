@@ -263,7 +263,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     yield record
     try:
         restore(old, tools)
-        _write_back(old, moved, record, tools)
+        write_back(old, moved, record, tools)
         written = time.monotonic()
         observation = platform.observe(old.identity, written)
     except VerdigrisError as error:
@@ -280,7 +280,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     yield finish(record, Outcome.ROLLED_BACK)
 
 
-def _write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:
+def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:
     """The switch back; what cannot be written is tried again until the time for a switch is over (fault 37)."""
     deadline = time.monotonic() + tools.environment.switch_seconds
     while True:
