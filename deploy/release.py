@@ -168,7 +168,7 @@ def _do_verify(record: Record, tools: Tools) -> Record:
         if found:
             tools.told(f"{suite}: {result.verdict}")
             if any(objection.rule == "failure" for objection in found) and record.live is not None:
-                control, said = tools.verifier.control(suite, record.live, record.tests[suite], found)
+                control, said = tools.verifier.control(suite, record.live, record.tests[suite])
                 record = record.with_changes(suites=(*record.suites, control)).objecting(*said)
             return record
         tools.told(f"{suite}: {result.passed} of {result.collected} passed in {result.seconds:.1f} s")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy import evidence
 from deploy.evidence import Evidence
 from deploy.gate import Gate, Run
 from deploy.journal import Confirmed
@@ -69,7 +70,7 @@ class Verifier:
             self.folder / folder,
             target,
             deployment.identity,
-            lambda evidence: self.progress(folder, evidence),
+            lambda shown: self.progress(folder, shown),
             stop,
         )
         settings = self.gate.settings
@@ -93,17 +94,21 @@ class Verifier:
         return _result(folder, run, found), found
 
     def control(
-        self, suite: str, live: Deployment, frozen: tuple[str, ...], found: tuple[Objection, ...]
+        self, suite: str, live: Deployment, frozen: tuple[str, ...]
     ) -> tuple[SuiteResult, tuple[Objection, ...]]:
         """What a failed suite's control on the live color adds: an objection where the same tests fail there."""
-        result, live_found = self.run(suite, str(live.color), live, frozen, name=f"control-{suite}")
-        failed = {objection.text.split(" ", 1)[0] for objection in found if objection.rule == "failure"}
-        both = failed & {objection.text.split(" ", 1)[0] for objection in live_found if objection.rule == "failure"}
+        name = f"control-{suite}"
+        result, _ = self.run(suite, str(live.color), live, frozen, name=name)
+        both = self._failed(suite) & self._failed(name)
         if not both:
             return result, ()
         some = ", ".join(sorted(both)[:3])
         text = f"the live color fails the same tests ({some}): the environment is broken, not the candidate"
         return result, (Objection(rule="control", kind=Kind.NOT_VALID, suite=suite, text=text),)
+
+    def _failed(self, folder: str) -> set[str]:
+        tests = evidence.read(self.folder / folder / "evidence.jsonl").tests
+        return {test.id for test in tests if test.outcome in ("failed", "error")}
 
 
 def _uncollected(run: Run) -> list[Objection]:
