@@ -303,7 +303,7 @@ def restore(old: Deployment, tools: Tools) -> None:
     platform = tools.platform
     standing = platform.standing(old.color)
     if standing is None or standing.release != old.release or not platform.health(old.color).running:
-        again = platform.stand_up(old.release, old.color, old.generation)
+        again = platform.stand_up(old.release, old.color, max(old.generation, tools.generation))
         platform.remember(again.model_copy(update={"verified": old.verified}))
         return
     answer = platform.answer(old.color)

@@ -1,0 +1,285 @@
+"""The platform ``fake``: both colors, the router and the users in one JSON file, for tests that need no process.
+
+It is exact where a real platform is slow: a switch is seen at once, a release is ready at once or never. What the
+real ones meet by chance it meets on demand: a version that cannot start, a write that fails before or after its effect,
+users who stay behind. Another instance over the same folder sees the same world, so a crash is told by throwing one
+away.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from deploy.errors import Conflict, NotReady, UsageError
+from deploy.journal import write_durably
+from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
+from deploy.platform.base import Address, Answer, Health, Observation
+
+READY_FAULTS = {
+    "exits-at-once": "ended at once: its process ended with exit code 3",
+    "never-ready": "was not ready in time: the ready path answered 503",
+    "other-version": "answers as another release: not what was deployed",
+}
+"""What a version's plan may say of it, and why it then cannot become ready."""
+
+
+class Place(Value):
+    """What a color holds."""
+
+    deployment: Deployment
+    running: bool = True
+    instance: int = 1
+    open_requests: int = 0
+    log: str = ""
+
+
+class World(Value):
+    """Everything there is, as it stands in the file."""
+
+    stamp: int = 0
+    """The newest generation that wrote; an older one is refused."""
+    writes: int = 0
+    live: Color | None = None
+    places: dict[Color, Place] = Field(default_factory=dict)
+    built: tuple[str, ...] = ()
+    migrations: tuple[str, ...] = ()
+
+
+class FakePlatform:
+    """Implements :class:`deploy.platform.base.Platform`.
+
+    Args:
+        root: the folder of its file, and of the lock and the journal.
+        versions: the versions there are, each with its fault (a key of :data:`READY_FAULTS`) or ``""``.
+        faults: what a verb raises in place of its effect, by the verb's name.
+        hook: told every moment, ``switch`` before its effect and ``after switch`` after it; it may raise.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        versions: Mapping[str, str],
+        faults: Mapping[str, BaseException] | None = None,
+        hook: Callable[[str], None] = lambda _moment: None,
+    ) -> None:
+        self.root = root
+        self.versions = dict(versions)
+        self.faults = dict(faults or {})
+        self.hook = hook
+        self.effects: Counter[str] = Counter()
+        """How often each verb changed the world."""
+        self.behind: Color | None = None
+        """A color that still answers some users, whatever a switch wrote."""
+        self.held = 0
+        self.path = root / "fake.json"
+
+    # --- what a release is -------------------------------------------------------------------------------------
+
+    def prepare(self, version: str) -> Release:
+        """The release of that version; building it is an effect."""
+        release = self._release(version)
+        if version not in self.world.built:
+            self._change("prepare", self.world.model_copy(update={"built": (*self.world.built, version)}))
+        return release
+
+    def known(self, version: str) -> Release | None:
+        """The release of that version where it was prepared before."""
+        return self._release(version) if version in self.world.built else None
+
+    def problems(self) -> list[str]:
+        """Which colors do not run though they should."""
+        stopped = [color for color, place in self.world.places.items() if not place.running]
+        return [f"{color} does not run: run 'verdigris up' to restore it" for color in stopped]
+
+    def migrate(self, release: Release) -> str:
+        """Note that the migration of a release ran."""
+        if self.versions.get(release.version) == "migration-fails":
+            raise NotReady("the migration failed (exit 1); traffic is untouched")
+        done = (*self.world.migrations, release.version)
+        self._change("migrate", self.world.model_copy(update={"migrations": done}))
+        return f"migrated for {release.version}"
+
+    # --- who is where ------------------------------------------------------------------------------------------
+
+    def live(self) -> Traffic:
+        """Who has the users."""
+        self._fail("live")
+        world = self.world
+        place = world.places.get(world.live) if world.live else None
+        token = f"{world.writes}:{world.live or 'none'}"
+        return Traffic(color=world.live, identity=place.deployment.identity if place else None, token=token)
+
+    def standing(self, color: Color) -> Deployment | None:
+        """What stands in a color."""
+        place = self.world.places.get(color)
+        return place.deployment if place else None
+
+    def health(self, color: Color) -> Health:
+        """Whether what stands there runs."""
+        self._fail("health")
+        place = self.world.places.get(color)
+        if place is None or not place.running:
+            return Health(running=False, reason="its process ended" if place else "nothing stands there")
+        return Health(running=True, instance=str(place.instance))
+
+    def remember(self, deployment: Deployment) -> None:
+        """Keep what is known of a deployment."""
+        place = self.world.places.get(deployment.color)
+        new = place.model_copy(update={"deployment": deployment}) if place else Place(deployment=deployment)
+        self._change("remember", self._with(deployment.color, new))
+
+    def address(self, color: Color) -> Address:
+        """A name that nobody resolves."""
+        return Address(url=f"http://{color}.invalid")
+
+    def users(self) -> Address:
+        """A name that nobody resolves."""
+        return Address(url="http://users.invalid")
+
+    def answer(self, color: Color | None) -> Answer:
+        """What runs in a color answers as itself; a color where nothing runs answers 503."""
+        self._fail("answer")
+        place = self.world.places.get(color or self.world.live or Color.BLUE)
+        if place is None or not place.running or (color is None and self.world.live is None):
+            return Answer(status=503, identity=None, seen="503 from nobody it names")
+        identity = place.deployment.identity
+        return Answer(status=200, identity=identity, seen=f"200 from {identity}")
+
+    # --- a color comes and goes --------------------------------------------------------------------------------
+
+    def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
+        """Put a release into a color without users; it is ready at once or never."""
+        self._require_idle(color, "a release never stands up there")
+        self._require_present(generation)
+        deployment = Deployment(
+            color=color, release=release, generation=generation, deployed="2026-01-01T00:00:00.000Z"
+        )
+        before = self.world.places.get(color)
+        place = Place(deployment=deployment, instance=before.instance + 1 if before else 1)
+        fault = self.versions.get(release.version, "")
+        if fault == "exits-at-once":
+            place = place.model_copy(update={"running": False})
+        self._change("stand_up", self._with(color, place, stamp=generation))
+        if fault in READY_FAULTS:
+            raise NotReady(f"{release.version} in {color} {READY_FAULTS[fault]}")
+        return deployment
+
+    def retire(self, color: Color) -> None:
+        """Remove what stands in a color."""
+        self._require_idle(color, "it is never retired")
+        if color in self.world.places:
+            left = {other: place for other, place in self.world.places.items() if other is not color}
+            self._change("retire", self.world.model_copy(update={"places": left}))
+
+    def open_requests(self, color: Color) -> int:
+        """What :meth:`tell` said."""
+        place = self.world.places.get(color)
+        return place.open_requests if place else 0
+
+    def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
+        """What :meth:`tell` said."""
+        place = self.world.places.get(color)
+        text = place.log[offset:] if place else ""
+        return text, offset + len(text)
+
+    # --- users move --------------------------------------------------------------------------------------------
+
+    def hold_connections(self) -> None:
+        """Count one kept connection."""
+        self.held = 1
+
+    def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
+        """Move the users, if traffic is as expected and no newer generation wrote."""
+        present = self.live()
+        if present.token != expected.token:
+            raise Conflict(f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it")
+        if to not in self.world.places:
+            raise Conflict(f"nothing stands in {to}; users are not sent there")
+        self._require_present(generation)
+        changes = {"live": to, "stamp": generation, "writes": self.world.writes + 1}
+        self._change("switch", self.world.model_copy(update=changes))
+        return self.live()
+
+    def observe(self, identity: Identity, since: float) -> Observation:  # noqa: ARG002 - nothing is waited for
+        """Whether users are answered by that identity and no other."""
+        self._fail("observe")
+        kept, self.held = self.held, 0
+        if self.behind is not None and self.behind is not identity.color:
+            reason = f"users are still answered by: {self.behind}"
+            return Observation(complete=False, seconds=0, fresh=0, kept=0, reason=reason)
+        answer = self.answer(None)
+        complete = answer.identity == identity
+        reason = "" if complete else f"users are still answered by: {answer.seen}"
+        return Observation(complete=complete, seconds=0, fresh=1, kept=kept, reason=reason)
+
+    # --- the environment itself --------------------------------------------------------------------------------
+
+    def up(self) -> list[str]:
+        """Restore what stood in the colors."""
+        stopped = {color: place for color, place in self.world.places.items() if not place.running}
+        for color, place in stopped.items():
+            again = place.model_copy(update={"running": True, "instance": place.instance + 1})
+            self._change("up", self._with(color, again))
+        return [f"{color} {place.deployment.release.version} restored" for color, place in stopped.items()]
+
+    def down(self) -> list[str]:
+        """Stop what runs; the memory of it stays."""
+        running = [color for color, place in self.world.places.items() if place.running]
+        for color in running:
+            self.tell(color, running=False)
+        return [str(color) for color in running]
+
+    # --- what a test does to it --------------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        """What is in the file."""
+        try:
+            return World.model_validate_json(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return World()
+
+    def tell(self, color: Color, **changes: object) -> None:
+        """Change a place from outside: ``running=False`` kills it, ``open_requests=1`` keeps it busy, ``log="..."``."""
+        self._write(self._with(color, self.world.places[color].model_copy(update=changes)))
+
+    def move(self, color: Color | None) -> None:
+        """Move the users from outside, as a person with an emergency would."""
+        self._write(self.world.model_copy(update={"live": color, "writes": self.world.writes + 1}))
+
+    def _release(self, version: str) -> Release:
+        self._fail("known")
+        if version not in self.versions:
+            raise UsageError(f"unknown version {version!r}; there are: {', '.join(sorted(self.versions)) or 'none'}")
+        return Release(version=version, build=f"b{version}", config="c0", artifact=f"fake:{version}")
+
+    def _require_idle(self, color: Color, what: str) -> None:
+        if self.world.live is color:
+            raise Conflict(f"{color} has the users; {what}")
+
+    def _require_present(self, generation: int) -> None:
+        """The fence: a holder that was paused and wakes after a takeover writes nothing (fault 32)."""
+        if generation < self.world.stamp:
+            raise Conflict(f"generation {self.world.stamp} acts on this environment now; {generation} is over")
+
+    def _with(self, color: Color, place: Place, **changes: object) -> World:
+        return self.world.model_copy(update={"places": {**self.world.places, color: place}, **changes})
+
+    def _fail(self, verb: str) -> None:
+        if verb in self.faults:
+            raise self.faults[verb]
+
+    def _change(self, verb: str, world: World) -> None:
+        """One effect, with the moments before and after it at which a test may stop the world."""
+        self.hook(verb)
+        self._fail(verb)
+        self._write(world)
+        self.effects[verb] += 1
+        self.hook(f"after {verb}")
+
+    def _write(self, world: World) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_durably(self.path, json.dumps(world.model_dump(mode="json"), indent=1))
