@@ -84,6 +84,11 @@ class CollectError(Value):
     id: str
     text: str
 
+    @property
+    def last_line(self) -> str:
+        """The last line of its text, where Python says what it was."""
+        return (self.text.strip().splitlines() or ["no reason was given"])[-1]
+
 
 class Closed(Value):
     """The last line."""

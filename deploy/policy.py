@@ -47,7 +47,7 @@ def _closed(case: Case) -> Iterator[tuple[Kind, str]]:
 
 def _collect_errors(case: Case) -> Iterator[tuple[Kind, str]]:
     for error in case.evidence.collect_errors:
-        yield Kind.NOT_VALID, f"{error.id} cannot be collected: {error.text.strip().splitlines()[-1]}"
+        yield Kind.NOT_VALID, f"{error.id} cannot be collected: {error.last_line}"
 
 
 def _nothing(case: Case) -> Iterator[tuple[Kind, str]]:

@@ -113,7 +113,7 @@ class Verifier:
 
 def _uncollected(run: Run) -> list[Objection]:
     problems = [
-        f"{error.id} cannot be collected: {error.text.strip().splitlines()[-1][:300]}"
+        f"{error.id} cannot be collected: {error.last_line[:300]}"
         for error in run.evidence.collect_errors
     ]
     if problems:

@@ -1,0 +1,226 @@
+"""The rules of evidence: each is needed, and nothing but a whole pass goes by them."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.evidence import OUTCOMES, Closed, CollectError, Evidence, Stranger, Tested
+from deploy.model import Kind
+from deploy.policy import RULES, Case, objections
+from deploy.settings import AllowedSkip
+from tests.unit.made import EXPECTED, IDS, OTHER, TODAY, case, collected, evidence, ran
+
+FIRST = IDS[0]
+ALLOWED = AllowedSkip(test=FIRST, owner="somebody", expires=TODAY)
+STRANGER = Stranger(url="http://x/", status=200, seen=OTHER.header(), expected=EXPECTED.header())
+
+
+def closed(exit_status: int = 0, tests: int = 3) -> Closed:
+    """A closing line."""
+    return Closed(exit_status=exit_status, tests=tests)
+
+
+ONLY = [
+    pytest.param("ended", case(ended="its deadline of 60 s passed"), id="ended-by-its-deadline"),
+    pytest.param("closed", case(evidence=evidence(closed=None)), id="no-closing-line"),
+    pytest.param("closed", case(evidence=evidence(broken="line 3 cannot be understood")), id="a-broken-line"),
+    pytest.param("closed", case(evidence=evidence(closed=closed(tests=4))), id="closing-line-counts-more"),
+    pytest.param(
+        "collect-error",
+        case(evidence=evidence(collect_errors=(CollectError(id="smoke/test_b.py", text="E   boom"),))),
+        id="a-file-cannot-be-collected",
+    ),
+    pytest.param(
+        "nothing",
+        case(
+            *(ran(test, "skipped") for test in IDS),
+            allow_skips=tuple(AllowedSkip(test=test, owner="somebody", expires=TODAY) for test in IDS),
+        ),
+        id="every-test-skipped-with-leave",
+    ),
+    pytest.param(
+        "complete",
+        case(evidence=evidence(tests=(ran(IDS[0]), ran(IDS[1])), closed=closed(tests=2))),
+        id="a-frozen-test-did-not-run",
+    ),
+    pytest.param("complete", case(frozen=IDS[:2]), id="a-test-ran-that-was-not-frozen"),
+    pytest.param("complete", case(evidence=evidence(collected=None)), id="does-not-say-what-it-collected"),
+    pytest.param("complete", case(evidence=evidence(collected=collected(deselected=1))), id="a-deselection"),
+    pytest.param("fewer", case(confirmed=(*IDS, "smoke/test_a.py::test_gone")), id="fewer-than-last-confirmed"),
+    pytest.param("failure", case(ran(FIRST, "failed", reason="no")), id="a-failed-test"),
+    pytest.param("failure", case(ran(FIRST, "error", reason="no")), id="an-error-in-a-fixture"),
+    pytest.param("skip", case(ran(FIRST, "skipped")), id="a-skip-nobody-allowed"),
+    pytest.param("skip", case(ran(FIRST, "xfailed")), id="an-expected-failure"),
+    pytest.param("skip", case(ran(FIRST, "xpassed")), id="an-unexpected-pass"),
+    pytest.param(
+        "skip",
+        case(ran(FIRST, "skipped", critical=True), allow_skips=(ALLOWED,)),
+        id="a-critical-test-skipped-with-leave",
+    ),
+    pytest.param(
+        "skip",
+        case(ran(FIRST, "skipped"), allow_skips=(ALLOWED,), all_critical=True),
+        id="a-skip-with-leave-where-all-is-critical",
+    ),
+    pytest.param(
+        "skip",
+        case(ran(FIRST, "skipped"), allow_skips=(ALLOWED,), today=date(2026, 6, 2)),
+        id="a-leave-that-expired-yesterday",
+    ),
+    pytest.param("rerun", case(ran(FIRST, attempts=2)), id="a-pass-on-the-second-attempt"),
+    pytest.param(
+        "duplicate",
+        case(evidence=evidence(tests=(*(ran(test) for test in IDS), ran(FIRST)), closed=closed(tests=4))),
+        id="a-test-twice",
+    ),
+    pytest.param("identity", case(evidence=evidence(collected=collected(expected=None))), id="nobody-was-expected"),
+    pytest.param(
+        "identity", case(evidence=evidence(collected=collected(expected=OTHER.header()))), id="another-was-expected"
+    ),
+    pytest.param(
+        "identity",
+        case(evidence=evidence(collected=collected(grade="routed")), demands="application"),
+        id="routed-where-application-is-demanded",
+    ),
+    pytest.param("identity", case(ran(FIRST, strangers=[STRANGER])), id="a-stranger-answered"),
+    pytest.param("identity", case(ran(FIRST, identities={OTHER.header(): 1})), id="answers-of-the-live-color"),
+    pytest.param("identity", case(*(ran(test, identities={}) for test in IDS)), id="no-answer-of-the-candidate-at-all"),
+    pytest.param("exit-status", case(evidence=evidence(closed=closed(exit_status=3))), id="pytest-broke"),
+    pytest.param(
+        "exit-status", case(evidence=evidence(closed=closed(exit_status=1))), id="a-failure-that-is-not-shown"
+    ),
+]
+
+
+def test_a_whole_pass_has_no_objection() -> None:
+    """Every frozen test passed on the expected identity: go on."""
+    assert objections(case()) == ()
+
+
+@pytest.mark.parametrize(("rule", "bad"), ONLY)
+def test_a_case_is_caught_by_its_rule_alone(rule: str, bad: Case) -> None:
+    """One thing is wrong, and the rule that is about it objects."""
+    assert {objection.rule for objection in objections(bad)} == {rule}
+
+
+@pytest.mark.parametrize(("rule", "bad"), ONLY)
+def test_without_its_rule_a_bad_case_goes_through(monkeypatch: pytest.MonkeyPatch, rule: str, bad: Case) -> None:
+    """No other rule stands in for the one that is taken out."""
+    monkeypatch.delitem(RULES, rule)
+    assert objections(bad) == ()
+
+
+def test_every_rule_has_a_case_that_only_it_catches() -> None:
+    """A rule without such a case would not be needed."""
+    assert {param.values[0] for param in ONLY} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        pytest.param(case(ran(FIRST, "skipped"), allow_skips=(ALLOWED,)), id="a-skip-with-leave-until-today"),
+        pytest.param(case(confirmed=(*IDS, "gone"), acknowledged="it was wrong"), id="fewer-tests-acknowledged"),
+        pytest.param(case(confirmed=(IDS[0], "renamed", IDS[2])), id="as-many-tests-as-before"),
+        pytest.param(case(demands="application"), id="application-where-it-is-demanded"),
+    ],
+)
+def test_what_is_allowed_has_no_objection(good: Case) -> None:
+    """A word that the settings or a person gave is heard."""
+    assert objections(good) == ()
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [
+        pytest.param(case(ran(FIRST, "failed")), Kind.FAILED, id="a-failure-speaks-of-the-candidate"),
+        pytest.param(case(evidence=evidence(closed=None)), Kind.NOT_VALID, id="a-cut-off-run-says-nothing"),
+    ],
+)
+def test_a_failure_is_told_from_evidence_that_is_not_valid(bad: Case, kind: Kind) -> None:
+    """Only a complete run may say that the candidate is bad."""
+    assert {objection.kind for objection in objections(bad)} == {kind}
+
+
+def test_an_objection_names_its_suite_and_the_test() -> None:
+    """What the operator reads says where to look."""
+    (objection,) = objections(case(ran(FIRST, "failed", reason="\n  E  no answer\nmore")))
+    assert objection.suite == "smoke"
+    assert objection.text == f"{FIRST} failed: E  no answer"
+
+
+def test_a_collect_error_without_a_text_is_an_objection_all_the_same() -> None:
+    """A rule never fails on what it judges."""
+    broken = evidence(collect_errors=(CollectError(id="smoke/test_b.py", text=""),))
+    assert [objection.rule for objection in objections(case(evidence=broken))] == ["collect-error"]
+
+
+SPOIL: dict[str, Callable[[Evidence], Evidence]] = {
+    "drop the closing line": lambda it: it.model_copy(update={"closed": None}),
+    "drop the collection": lambda it: it.model_copy(update={"collected": None}),
+    "lose a test": lambda it: it.model_copy(update={"tests": it.tests[1:]}),
+    "double a test": lambda it: it.model_copy(update={"tests": (*it.tests, *it.tests[-1:])}),
+    "another's answer": lambda it: _first(it, identities={OTHER.header(): 1}),
+    "a stranger": lambda it: _first(it, strangers=(STRANGER,)),
+    "a rerun": lambda it: _first(it, attempts=2),
+    "another id": lambda it: _first(it, id="smoke/test_a.py::test_else"),
+    **{name: lambda it, name=name: _first(it, outcome=name) for name in OUTCOMES if name != "passed"},  # type: ignore[misc]
+}
+
+
+def _first(it: Evidence, **changes: Any) -> Evidence:
+    tests = tuple(test.model_copy(update=changes) if number == 0 else test for number, test in enumerate(it.tests))
+    return it.model_copy(update={"tests": tests})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(sorted(SPOIL)), min_size=1, max_size=3, unique=True))
+def test_spoilt_evidence_always_has_an_objection(what: list[str]) -> None:
+    """However a good run is spoilt, something objects."""
+    spoilt = evidence()
+    for name in what:
+        spoilt = SPOIL[name](spoilt)
+    assert objections(case(evidence=spoilt))
+
+
+TESTS = st.lists(
+    st.builds(
+        Tested,
+        id=st.sampled_from((*IDS, "smoke/test_a.py::test_else")),
+        outcome=st.sampled_from(OUTCOMES),
+        identities=st.sampled_from(({EXPECTED.header(): 1}, {OTHER.header(): 1}, {})),
+        attempts=st.sampled_from((1, 1, 1, 2)),
+    ),
+    max_size=5,
+)
+EVIDENCE = st.builds(
+    Evidence,
+    collected=st.sampled_from((None, collected(), collected(), collected(expected=OTHER.header()))),
+    tests=st.one_of(TESTS.map(tuple), st.just(tuple(ran(test) for test in IDS))),
+    closed=st.sampled_from((None, closed(), closed(), closed(1), closed(5))),
+    broken=st.sampled_from(("", "", "line 2 cannot be understood")),
+)
+
+
+def whole(it: Evidence) -> bool:
+    """A complete run of exactly the frozen ids, all passed at once, by the expected identity."""
+    return (
+        it.collected is not None
+        and it.collected.expected == EXPECTED.header()
+        and it.closed is not None
+        and (it.closed.exit_status, it.closed.tests) == (0, len(IDS))
+        and not it.broken
+        and sorted(test.id for test in it.tests) == sorted(IDS)
+        and all(test.outcome == "passed" and test.attempts == 1 for test in it.tests)
+        and set(it.identities) == {EXPECTED.header()}
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(EVIDENCE)
+def test_only_a_whole_pass_has_no_objection(it: Evidence) -> None:
+    """No objection means a complete pass, and a complete pass means no objection."""
+    assert (objections(case(evidence=it)) == ()) is whole(it)
