@@ -144,17 +144,35 @@ def stop(mark: str, record: Path, *, grace: float = 10.0, how: signal.Signals = 
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.ppid() not in pids:  # what it started itself, it stops itself
                 process.send_signal(how)
-    _, left = psutil.wait_procs(processes, timeout=grace)
+    left = _wait(processes, grace)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _, left = psutil.wait_procs(left, timeout=5)
-    if left:
+    if left := _wait(left, 5):
         raise PlatformError(f"pid {', '.join(str(p.pid) for p in left)} cannot be stopped")
     if started is not None and started.pid in _children:
         _children.pop(started.pid).wait()
     record.unlink(missing_ok=True)
     return bool(processes)
+
+
+def _wait(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until they ended; those that did not. One that its parent never waits for, has ended all the same."""
+    deadline = time.monotonic() + seconds
+    while left := [process for process in processes if not _ended(process)]:
+        if time.monotonic() >= deadline:
+            return left
+        time.sleep(0.02)
+    return []
+
+
+def _ended(process: psutil.Process) -> bool:
+    if process.pid in _children and _children[process.pid].poll() is not None:
+        return True
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def tail(log: Path, lines: int = 8) -> str:
