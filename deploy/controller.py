@@ -21,8 +21,9 @@ from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
 from deploy.notify import notify
 from deploy.platform import Platform, open_platform
 from deploy.probe import Probe
-from deploy.release import Flow, Signals, Tools, release
+from deploy.release import release
 from deploy.settings import Settings
+from deploy.tools import Flow, Signals, Tools
 from deploy.verify import Verifier
 
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")

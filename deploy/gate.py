@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import evidence as evidence_module
@@ -58,9 +58,10 @@ class Gate:
         expected: Identity,
         progress: Callable[[Evidence], None] | None = None,
         stop: threading.Event | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Run:
         """Run a suite against ``target``, where ``expected`` must answer; its files go to ``folder``."""
-        return self._run(suite, folder, target, expected, [], progress, stop)
+        return self._run(suite, folder, target, expected, [], progress, stop, env)
 
     def _run(
         self,
@@ -71,6 +72,7 @@ class Gate:
         options: list[str],
         progress: Callable[[Evidence], None] | None = None,
         stop: threading.Event | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Run:
         settings = self.settings.suites[suite]
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,6 +83,7 @@ class Gate:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "VERDIGRIS_EVIDENCE": str(written),
             "PYTHONDONTWRITEBYTECODE": "1",
+            **(more or {}),
         }
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()

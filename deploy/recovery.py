@@ -9,7 +9,8 @@ import time
 from deploy.errors import NotReady, PlatformError, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Platform
-from deploy.release import Flow, Tools, back, finish, noting, objecting, restore, settle, write_back
+from deploy.release import back, restore, settle, write_back
+from deploy.tools import Flow, Tools, finish, noting, objecting
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
@@ -54,6 +55,7 @@ def _not_switched(record: Record, tools: Tools) -> Flow:
         record.at(Step.DEPLOY, f"the candidate is taken away from {record.candidate}") if record.candidate else record
     )
     yield record
+    tools.platform.tidy()
     if record.candidate is not None and _ours(tools.platform.standing(record.candidate), record):
         tools.platform.retire(record.candidate)
     yield finish(record, Outcome.HELD)

@@ -6,71 +6,24 @@ the journal is always ahead of the world by at most one effect, and a dead proce
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from deploy import monitor
-from deploy.errors import Conflict, ExitStatus, Interrupted, NotReady, PlatformError, VerdigrisError
+from deploy.errors import Conflict, Interrupted, NotReady, PlatformError, VerdigrisError
 from deploy.model import (
-    Color,
     Deployment,
     Kind,
-    Objection,
     Outcome,
     Record,
     Step,
     Traffic,
-    exit_status_of,
 )
 from deploy.platform import Observation, Platform
+from deploy.prepare import prepare
 from deploy.probe import Probe
-from deploy.settings import Environment
-from deploy.verify import Verifier
-
-Flow = Iterator[Record]
-
-
-@dataclass
-class Signals:
-    """SIGINT and SIGTERM: they interrupt where that is safe, and are kept for later where it is not."""
-
-    received: str = ""
-    armed: bool = False
-
-    def receive(self, name: str) -> None:
-        """Take a signal; raises :class:`Interrupted` where the flow may be interrupted."""
-        self.received = self.received or name
-        if self.armed:
-            self.armed = False
-            raise Interrupted(name)
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """A part of the flow that a signal may interrupt."""
-        if self.received:
-            raise Interrupted(self.received)
-        self.armed = True
-        try:
-            yield
-        finally:
-            self.armed = False
-
-
-@dataclass
-class Tools:
-    """What the flow acts with."""
-
-    platform: Platform
-    environment: Environment
-    verifier: Verifier
-    probe: Callable[[], Probe]
-    generation: int = 0
-    signals: Signals = field(default_factory=Signals)
-    told: Callable[[str], None] = lambda _text: None
-    watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
+from deploy.tools import Flow, Tools, finish, noting, objecting
 
 
 def release(record: Record, tools: Tools) -> Flow:
@@ -79,7 +32,7 @@ def release(record: Record, tools: Tools) -> Flow:
     probe = tools.probe()
     try:
         with tools.signals.interruptible():
-            record, traffic = _prepare(record, tools)
+            record, traffic = prepare(record, tools)
         if record.objections:
             yield finish(record, Outcome.HELD)
             return
@@ -115,24 +68,6 @@ def release(record: Record, tools: Tools) -> Flow:
             yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
     finally:
         probe.stop()
-
-
-def _prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
-    """Who is live and whether it is who answers; the artifact; the ids of every test, frozen."""
-    platform = tools.platform
-    traffic = platform.live()
-    live = platform.standing(traffic.color) if traffic.color else None
-    candidate = traffic.color.other if traffic.color else Color.BLUE
-    record = record.with_changes(live=live, candidate=candidate)
-    if live is not None:
-        answer = platform.answer(None)
-        if answer.status is not None and answer.status < 500 and answer.identity != live.identity:
-            text = f"users are answered by {answer.seen}, live is {live.identity}"
-            return objecting(record, "live", Kind.REFUSED, text), traffic
-    release_ = platform.prepare(record.version)
-    frozen, found = tools.verifier.collect(record.required)
-    record = record.with_changes(release=release_, tests=frozen).objecting(*found)
-    return record, traffic
 
 
 def _migrate(record: Record) -> Record:
@@ -355,28 +290,3 @@ def candidate_of(record: Record, platform: Platform) -> Deployment:
     if standing is None or standing.release != record.release:
         raise Conflict(f"the candidate in {record.candidate} is gone or is another release: somebody changed it")
     return standing
-
-
-def finish(record: Record, outcome: Outcome) -> Record:
-    """The last record, with its exit status."""
-    fixed = {
-        Outcome.CONFIRMED: ExitStatus.CONFIRMED,
-        Outcome.ROLLED_BACK: ExitStatus.ROLLED_BACK,
-        Outcome.PERSON_NEEDED: ExitStatus.PERSON_NEEDED,
-    }
-    if record.action == "rollback":
-        fixed[Outcome.ROLLED_BACK] = ExitStatus.CONFIRMED  # what was asked for was done
-    if outcome is Outcome.HELD and record.step is Step.PREPARE:
-        outcome = Outcome.REFUSED if exit_status_of(record.objections) is ExitStatus.REFUSED else outcome
-    status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
-    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
-
-
-def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
-    """The record with one more objection."""
-    return record.objecting(Objection(rule=rule, kind=kind, text=text))
-
-
-def noting(record: Record, name: str, text: str) -> Record:
-    """The record with one more fact for the report."""
-    return record.with_changes(notes={**record.notes, name: text})

@@ -208,6 +208,8 @@ class DatabaseSettings(Table):
     """SQL that answers the migration level in its first column."""
     writes: bool = False
     """Whether suites may write to it."""
+    connections: int | None = Field(default=None, gt=0)
+    """The most connections that one color opens; two colors' are checked against the server's limit beforehand."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -5,7 +5,7 @@ broken (its database, a service), and the failure says nothing of the candidate:
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from deploy.evidence import Evidence
 from deploy.gate import Gate, Run
 from deploy.journal import Confirmed
 from deploy.model import Deployment, Kind, Objection, SuiteResult
+from deploy.platform import Rehearsed
 from deploy.policy import Case, objections
 
 Progress = Callable[[str, Evidence], None]
@@ -56,6 +57,7 @@ class Verifier:
         frozen: tuple[str, ...],
         name: str | None = None,
         stop: threading.Event | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> tuple[SuiteResult, tuple[Objection, ...]]:
         """Run one suite against a deployment and judge it.
 
@@ -63,6 +65,7 @@ class Verifier:
             target: ``live`` or a color, as ``--target`` has it.
             name: the folder of its files, where it is not the suite's name.
             stop: set where the run is no longer needed.
+            env: variables for the suite beside those that it always has.
         """
         folder = name or suite
         run = self.gate.run(
@@ -72,6 +75,7 @@ class Verifier:
             deployment.identity,
             lambda shown: self.progress(folder, shown),
             stop,
+            env,
         )
         settings = self.gate.settings
         environment = settings.environment(self.gate.environment)
@@ -106,16 +110,32 @@ class Verifier:
         text = f"the live color fails the same tests ({some}): the environment is broken, not the candidate"
         return result, (Objection(rule="control", kind=Kind.NOT_VALID, suite=suite, text=text),)
 
+    def rehearse(
+        self, suite: str, live: Deployment, frozen: tuple[str, ...], rehearsed: Rehearsed
+    ) -> tuple[SuiteResult, tuple[Objection, ...]]:
+        """Run a suite against the live version on a migrated copy of the database.
+
+        Only the tests that confirmed the live version count: a test that is new with the release may ask for what the
+        live version does not have.
+        """
+        name = f"rehearsal-{suite}"
+        env = {"VERDIGRIS_REHEARSAL": f"{rehearsed.address} {rehearsed.database_url}"}
+        result, found = self.run(suite, "rehearsal", live, frozen, name=name, env=env)
+        counted = set(self.confirmed.tests.get(suite, ())) if self.confirmed else set(frozen)
+        bad = self._failed(name) & counted
+        text = f"{live.release.version} does not work on the migrated schema: {', '.join(sorted(bad)[:3])} failed"
+        if bad:
+            return result, (Objection(rule="rehearsal", kind=Kind.REFUSED, suite=name, text=text),)
+        others = tuple(objection for objection in found if objection.rule != "failure")
+        return result, tuple(objection.model_copy(update={"kind": Kind.REFUSED}) for objection in others)
+
     def _failed(self, folder: str) -> set[str]:
         tests = evidence.read(self.folder / folder / "evidence.jsonl").tests
         return {test.id for test in tests if test.outcome in ("failed", "error")}
 
 
 def _uncollected(run: Run) -> list[Objection]:
-    problems = [
-        f"{error.id} cannot be collected: {error.last_line[:300]}"
-        for error in run.evidence.collect_errors
-    ]
+    problems = [f"{error.id} cannot be collected: {error.last_line[:300]}" for error in run.evidence.collect_errors]
     if problems:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
     if run.ended or run.exit_status not in (0, 5):

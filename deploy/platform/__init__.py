@@ -1,10 +1,10 @@
 """What runs the colors, behind one Protocol: ``local``, ``kubernetes`` and the shipped ``fake``."""
 
 from deploy.errors import UsageError
-from deploy.platform.base import Address, Observation, Platform
+from deploy.platform.base import Address, Observation, Platform, Rehearsed
 from deploy.settings import Settings
 
-__all__ = ["Address", "Observation", "Platform", "open_platform"]
+__all__ = ["Address", "Observation", "Platform", "Rehearsed", "open_platform"]
 
 
 def open_platform(settings: Settings, environment: str) -> Platform:

@@ -1,5 +1,6 @@
 """The few verbs that a platform has, and the values they speak in."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +49,15 @@ class Observation(Value):
     """Where it is not complete: what was still seen."""
 
 
+class Rehearsed(Value):
+    """The live version on a migrated copy of the database."""
+
+    address: str
+    database_url: str
+    text: str
+    """What the migration said."""
+
+
 class Platform(Protocol):
     """What a release asks of the thing that runs the colors.
 
@@ -86,6 +96,21 @@ class Platform(Protocol):
         Raises:
             NotReady: where the migration fails; the database is at the level it had.
         """
+
+    def rehearsal(self, release: Release, live: Deployment) -> AbstractContextManager[Rehearsed | None]:
+        """The live version on a copy of the database, migrated to the release's level, for the time of the block.
+
+        ``None`` where the release migrates nothing.
+
+        Raises:
+            NotReady: where the migration fails on the copy, or the live version does not become ready on it.
+        """
+
+    def shortage(self) -> str | None:
+        """What two colors need more of than there is, such as database connections, or ``None``."""
+
+    def tidy(self) -> None:
+        """Remove what a killed run left that stands in no color, such as the rehearsal of a migration."""
 
     def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
         """Stand a release up in a color that has no users, and wait until it is ready and answers as itself.

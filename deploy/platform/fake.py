@@ -9,6 +9,7 @@ away.
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from pydantic import Field
 from deploy.errors import Conflict, NotReady, UsageError
 from deploy.journal import write_durably
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
-from deploy.platform.base import Address, Answer, Health, Observation
+from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 
 READY_FAULTS = {
     "exits-at-once": "ended at once: its process ended with exit code 3",
@@ -149,6 +150,17 @@ class FakePlatform:
         return Answer(status=200, identity=identity, seen=f"200 from {identity}")
 
     # --- a color comes and goes --------------------------------------------------------------------------------
+
+    def rehearsal(self, release: Release, live: Deployment) -> AbstractContextManager[Rehearsed | None]:  # noqa: ARG002
+        """Nothing is migrated here."""
+        return nullcontext()
+
+    def shortage(self) -> str | None:
+        """Nothing runs short here."""
+        return None
+
+    def tidy(self) -> None:
+        """Nothing is left beside the colors here."""
 
     def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
         """Put a release into a color without users; it is ready at once or never."""

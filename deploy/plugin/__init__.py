@@ -64,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
         for option in ("--target", "--expect", "--candidate"):
             if config.getoption(option) and not config.getoption("--release"):
                 raise pytest.UsageError(f"{option} needs --env NAME: which environment is meant?")
+        if config.getoption("showfixtures"):
+            _register_fixtures(config.pluginmanager)
         return
     if config.getoption("--release"):
         return
@@ -75,6 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except VerdigrisError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CONTEXT] = context
+    if config.option.importmode == "prepend":
+        config.option.importmode = "importlib"  # as the gate does: files of two suites may have the same name
     _collect_suites(config, context)
     _register(config, context)
 
@@ -97,17 +101,23 @@ def _register(config: pytest.Config, context: "Context") -> None:
     from deploy.plugin.recorder import Carrier, Recorder
 
     manager = config.pluginmanager
-    manager.register(fixtures, "verdigris-fixtures")
+    _register_fixtures(manager)
     manager.register(fixtures.service_fixtures(context), "verdigris-services")
-    if manager.hasplugin("playwright"):
-        from deploy.plugin import browser
-
-        manager.register(browser, "verdigris-browser")
     manager.register(Collection(context), "verdigris-collection")
     manager.register(Carrier(context), "verdigris-carrier")
     path = os.environ.get("VERDIGRIS_EVIDENCE")
     if path and not hasattr(config, "workerinput"):
         manager.register(Recorder(context, Path(path)), "verdigris-recorder")
+
+
+def _register_fixtures(manager: pytest.PytestPluginManager) -> None:
+    from deploy.plugin import fixtures
+
+    manager.register(fixtures, "verdigris-fixtures")
+    if manager.hasplugin("playwright"):
+        from deploy.plugin import browser
+
+        manager.register(browser, "verdigris-browser")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

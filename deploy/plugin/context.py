@@ -15,6 +15,8 @@ from deploy.settings import Checks, Environment, Settings
 
 EXPECT = "VERDIGRIS_EXPECT"
 """The identity that a release tells its suites to expect; a variable, because no person types it."""
+REHEARSAL = "VERDIGRIS_REHEARSAL"
+"""Where the rehearsal of a migration is reached, and after a blank its database; the target ``rehearsal`` needs it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Context:
         if version := config.getoption("--candidate"):
             wanted = _stand_up(config, settings, name, version, wanted, closing)
         context = cls(settings, name, environment, settings.checks_of(name), platform, {}, expected, closing)
-        if config.getoption("collectonly"):
-            return context  # nobody has to stand anywhere to say which tests there are
+        if any(config.getoption(option) for option in ("collectonly", "showfixtures", "show_fixtures_per_test")):
+            return context  # nobody has to stand anywhere to say which tests and fixtures there are
         try:
             for word in (wanted or "live").split(","):
                 context.targets[word] = context.target(word, config.getoption("--expect"))
@@ -94,6 +96,9 @@ class Context:
             UsageError: where it is no target, or nobody stands there.
         """
         header, grade = self.settings.identity.header, self.settings.identity.grade
+        if word == "rehearsal" and (place := os.environ.get(REHEARSAL)):
+            address = Address(url=place.split(" ")[0])
+            return Target(word, None, address, self.expected, version, header, grade)
         if word not in ("live", "candidate", *Color):
             raise UsageError(f"--target {word!r}: accepted are live, candidate, blue, green, or blue,green")
         if self.platform is None:

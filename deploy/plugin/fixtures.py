@@ -1,5 +1,6 @@
 """The fixtures of the suites; ``pytest --fixtures`` shows them with these texts."""
 
+import os
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy.evidence import Exchange
-from deploy.plugin.context import CONTEXT, Context, Target
+from deploy.plugin.context import CONTEXT, REHEARSAL, Context, Target
 from deploy.plugin.identity import BOOK, Ledger
 from deploy.settings import Checks, Environment
 
@@ -115,6 +116,8 @@ def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]"
 
 
 def _database_url(context: Context) -> str | None:
+    if "rehearsal" in context.targets:
+        return os.environ[REHEARSAL].split(" ")[1]
     if context.platform is not None:
         from deploy.platform.local import LocalPlatform
 

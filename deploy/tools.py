@@ -1,0 +1,79 @@
+"""What the flow of a release acts with, and how a record is finished."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from deploy.errors import ExitStatus, Interrupted
+from deploy.model import Kind, Objection, Outcome, Record, Step, exit_status_of
+from deploy.platform import Platform
+from deploy.probe import Probe
+from deploy.settings import Environment
+from deploy.verify import Verifier
+
+Flow = Iterator[Record]
+
+
+@dataclass
+class Signals:
+    """SIGINT and SIGTERM: they interrupt where that is safe, and are kept for later where it is not."""
+
+    received: str = ""
+    armed: bool = False
+
+    def receive(self, name: str) -> None:
+        """Take a signal; raises :class:`Interrupted` where the flow may be interrupted."""
+        self.received = self.received or name
+        if self.armed:
+            self.armed = False
+            raise Interrupted(name)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A part of the flow that a signal may interrupt."""
+        if self.received:
+            raise Interrupted(self.received)
+        self.armed = True
+        try:
+            yield
+        finally:
+            self.armed = False
+
+
+@dataclass
+class Tools:
+    """What the flow acts with."""
+
+    platform: Platform
+    environment: Environment
+    verifier: Verifier
+    probe: Callable[[], Probe]
+    generation: int = 0
+    signals: Signals = field(default_factory=Signals)
+    told: Callable[[str], None] = lambda _text: None
+    watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
+
+
+def finish(record: Record, outcome: Outcome) -> Record:
+    """The last record, with its exit status."""
+    fixed = {
+        Outcome.CONFIRMED: ExitStatus.CONFIRMED,
+        Outcome.ROLLED_BACK: ExitStatus.ROLLED_BACK,
+        Outcome.PERSON_NEEDED: ExitStatus.PERSON_NEEDED,
+    }
+    if record.action == "rollback":
+        fixed[Outcome.ROLLED_BACK] = ExitStatus.CONFIRMED  # what was asked for was done
+    if outcome is Outcome.HELD and record.step is Step.PREPARE:
+        outcome = Outcome.REFUSED if exit_status_of(record.objections) is ExitStatus.REFUSED else outcome
+    status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
+    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
+
+
+def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
+    """The record with one more objection."""
+    return record.objecting(Objection(rule=rule, kind=kind, text=text))
+
+
+def noting(record: Record, name: str, text: str) -> Record:
+    """The record with one more fact for the report."""
+    return record.with_changes(notes={**record.notes, name: text})

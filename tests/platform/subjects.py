@@ -1,0 +1,84 @@
+"""The platforms that the contract is asked of, each with the few things only a test may do to it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Protocol
+
+from deploy.model import Color
+from deploy.platform import Platform
+from deploy.platform.fake import FakePlatform
+from deploy.platform.local import LocalPlatform, process
+from tests.world import World
+
+GOOD, NEXT = "1.0.0", "1.1.0"
+FAULTS = {"3.0.0": "exits-at-once", "3.1.0": "never-ready", "3.2.0": "other-version"}
+
+
+class Subject(Protocol):
+    """A platform under test."""
+
+    def open(self) -> Platform:
+        """An instance of its own, as another process would have."""
+
+    def kill(self, color: Color) -> None:
+        """Kill what runs in a color."""
+
+    def effects(self) -> object:
+        """Whatever changes when the platform makes something."""
+
+
+class Fake:
+    """The fake, in ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> FakePlatform:
+        """Another instance over the same file."""
+        return FakePlatform(self.root, {GOOD: "", NEXT: "", **FAULTS})
+
+    def kill(self, color: Color) -> None:
+        """Say that it does not run."""
+        self.open().tell(color, running=False)
+
+    def effects(self) -> object:
+        """The whole world of the fake."""
+        return self.open().world
+
+
+class Local:
+    """The tiny application as processes behind Envoy."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        for version in (GOOD, NEXT):
+            world.version(version)
+        for version, fault in FAULTS.items():
+            lie = {"says_version": "9.9.9"} if fault == "other-version" else {}
+            world.version(version, fault, **lie)
+        world.up()
+
+    def open(self) -> LocalPlatform:
+        """Another instance over the same folder."""
+        return LocalPlatform(self.world.settings, "local")
+
+    def kill(self, color: Color) -> None:
+        """Kill the process and wait for its end."""
+        started = process.remembered(self.world.state / "processes" / f"{color}.json")
+        assert started is not None
+        os.kill(started.pid, signal.SIGKILL)
+        assert process.wait_until(lambda: not process.running(started), time.monotonic() + 5)
+
+    def effects(self) -> object:
+        """The artifacts there are."""
+        return sorted((self.world.root / "versions").iterdir())
+
+    def reset(self) -> "Local":
+        """Nobody live and nothing standing, without another start of the router."""
+        platform = self.open()
+        platform.router.route_users(None, "0:none", None)
+        for color in Color:
+            platform.retire(color)
+        return self
