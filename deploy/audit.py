@@ -1,6 +1,8 @@
 """The audit log: append-only, one JSON object a line, each with the hash of the one before.
 
 A line that was changed, taken out or put in breaks the chain at its place. The first line's ``previous`` is 64 zeros.
+The last line's hash stands in a file of its own, ``audit.head``, written after the line, so that no line can be taken
+off the end either.
 """
 
 import fcntl
@@ -10,6 +12,7 @@ import os
 from pathlib import Path
 
 from deploy.errors import PlatformError
+from deploy.journal import write_durably
 from deploy.model import Value, now
 
 _FIRST = "0" * 64
@@ -36,6 +39,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.head = path.with_suffix(".head")
 
     def append(self, entry: Entry) -> None:
         """Add a line and make it durable.
@@ -48,12 +52,19 @@ class AuditLog:
             with self.path.open("a+", encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
-                lines = file.read().splitlines()
-                previous = hashlib.sha256(lines[-1].encode()).hexdigest() if lines else _FIRST
-                content = entry.model_copy(update={"previous": previous}).model_dump(mode="json")
-                file.write(json.dumps(content, sort_keys=True) + "\n")
+                whole, _, cut_off = file.read().rpartition("\n")
+                lines, head = whole.split("\n") if whole else [], self._head()
+                if cut_off and head == _after(lines):
+                    file.truncate(len(f"{whole}\n".encode()) if whole else 0)  # never finished, and said to be missing
+                elif cut_off:
+                    file.write("\n")
+                previous = _after(lines) if head is None or _is_one_behind(head, lines) else head
+                line = entry.model_copy(update={"previous": previous}).model_dump(mode="json")
+                text = json.dumps(line, sort_keys=True)
+                file.write(text + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+                write_durably(self.head, _hash(text))
         except OSError as error:
             raise PlatformError(f"{self.path}: the audit log cannot be written: {error.strerror}") from None
 
@@ -64,9 +75,10 @@ class AuditLog:
             PlatformError: naming the first line that does not follow from the one before.
         """
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            return []
+            text = ""
+        lines, head = text.removesuffix("\n").split("\n") if text else [], self._head()
         previous, found = _FIRST, []
         for number, line in enumerate(lines, start=1):
             try:
@@ -78,9 +90,36 @@ class AuditLog:
                     f"{self.path}:{number}: does not follow from the line before it: "
                     "a line was changed, removed or added"
                 )
-            previous = hashlib.sha256(line.encode()).hexdigest()
+            previous = _hash(line)
             found.append(entry)
+        if previous != (head or _FIRST) and not _is_one_behind(head or _FIRST, lines):
+            raise PlatformError(
+                f"{self.path}:{len(lines)}: is not the last line that was written: see {self.head.name}"
+            )
         return found
+
+    def _head(self) -> str | None:
+        try:
+            return self.head.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+
+
+def _hash(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def _after(lines: list[str]) -> str:
+    """What the line after ``lines`` names as its previous one."""
+    return _hash(lines[-1]) if lines else _FIRST
+
+
+def _is_one_behind(head: str, lines: list[str]) -> bool:
+    """Whether the writer of the last line died before it could say that this is the last."""
+    try:
+        return bool(lines) and Entry.model_validate_json(lines[-1]).previous == head
+    except ValueError:
+        return False
 
 
 def entry(**values: object) -> Entry:

@@ -94,9 +94,11 @@ class JournalFile:
             PlatformError: where it cannot be understood; a guess could move users.
         """
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return Journal()
+        except OSError as error:
+            raise PlatformError(f"{self.path}: the journal cannot be read ({error.strerror})") from None
         try:
             schema = json.loads(text).get("schema_version")
             if schema != SCHEMA:
@@ -104,7 +106,7 @@ class JournalFile:
                     f"{self.path}: written with schema {schema}, this Verdigris understands {SCHEMA}; use the newer one"
                 )
             return Journal.model_validate_json(text)
-        except (ValueError, ValidationError, AttributeError) as error:
+        except (ValueError, ValidationError, AttributeError, RecursionError) as error:
             raise PlatformError(f"{self.path}: cannot be understood ({str(error).splitlines()[0]})") from None
 
     def write(self, journal: Journal) -> None:
