@@ -323,8 +323,8 @@ class Settings(Table):
                         f"environments.{name}.suites: unknown suite {suite!r}; known: {_list(self.suites)}"
                     )
         for name, suite_settings in self.suites.items():
-            _contain(suite_settings.folder, f"suites.{name}.folder")
-        _contain(self.reports, "reports")
+            _contain(self.root, suite_settings.folder, f"suites.{name}.folder")
+        _contain(self.root, self.reports, "reports")
         return self
 
     def environment(self, name: str) -> Environment:
@@ -388,11 +388,14 @@ def find() -> Path:
     raise SettingsError(f"no {FILE_NAME} in {here} or above it; name one with --settings")
 
 
+_INNER = re.compile(r"function-|tuple\[|(str|SecretReference)$")
+"""Parts of pydantic's locations that are no keys: which of several types was tried."""
+
+
 def _explain(path: Path, text: str, error: ValidationError) -> str:
     lines = []
     for item in error.errors():
-        location = tuple(str(part) for part in item["loc"] if not str(part).startswith(("function-", "tuple[", "str")))
-        location = tuple(part for part in location if part not in ("SecretReference",))
+        location = tuple(str(part) for part in item["loc"] if not _INNER.match(str(part)))
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key; accepted here: {_list(_accepted(location[:-1]))}"
@@ -437,10 +440,10 @@ def _line(text: str, location: tuple[str, ...]) -> int:
     return best
 
 
-def _contain(folder: str, key: str) -> None:
-    """Refuse a path that leaves the folder of the settings file (fault 49)."""
+def _contain(root: Path, folder: str, key: str) -> None:
+    """Refuse a path that leaves the folder of the settings file, by its words or by a link (fault 49)."""
     path = Path(folder)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not (root / path).resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{key} = {folder!r} must stay inside the folder of the settings file")
 
 
