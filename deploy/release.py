@@ -105,17 +105,24 @@ def _do_verify(record: Record, tools: Tools) -> Record:
             if any(objection.rule == "failure" for objection in found) and record.live is not None:
                 control, said = tools.verifier.control(suite, record.live, record.tests[suite])
                 record = record.with_changes(suites=(*record.suites, control)).objecting(*said)
-            return record
+            return _same_process(record, tools, deployment, instance)
         tools.told(f"{suite}: {result.passed} of {result.collected} passed in {result.seconds:.1f} s")
+    record = _same_process(record, tools, deployment, instance)
+    if record.objections:
+        return record
+    tools.platform.remember(deployment.model_copy(update={"verified": True}))
+    return record.with_changes(verified=True)
+
+
+def _same_process(record: Record, tools: Tools, deployment: Deployment, instance: str) -> Record:
+    """An objection where the candidate ended or was restarted while it was verified."""
     health = tools.platform.health(deployment.color)
     if not health.running:
         return objecting(record, "candidate-gone", Kind.FAILED, f"the candidate stopped running: {health.reason}")
     if health.instance != instance:
-        return objecting(
-            record, "candidate-changed", Kind.NOT_VALID, "the candidate was restarted while it was verified"
-        )
-    tools.platform.remember(deployment.model_copy(update={"verified": True}))
-    return record.with_changes(verified=True)
+        text = "the candidate was restarted while it was verified"
+        return objecting(record, "candidate-changed", Kind.NOT_VALID, text)
+    return record
 
 
 _EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = {
@@ -222,6 +229,8 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
         try:
             tools.platform.switch(old.color, moved, record.generation)
         except PlatformError:
+            if tools.platform.live().color is old.color:
+                return  # it was written, only nobody said so
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.1)
@@ -273,11 +282,17 @@ def drain(record: Record, old: Deployment, tools: Tools) -> Record:
     if window == 0 and not left:
         platform.retire(old.color)
         return noting(record, "old color", f"{old.color} drained and retired")
-    until = (datetime.now(UTC) + timedelta(seconds=window)).isoformat(timespec="seconds").replace("+00:00", "Z")
-    standing = platform.standing(old.color)
+    return noting(record, "old color", f"{old.color} is kept until {keep(old, tools)} for a rollback")
+
+
+def keep(old: Deployment, tools: Tools) -> str:
+    """Remember that what stands there had the users and may have them again; until when."""
+    until = datetime.now(UTC) + timedelta(seconds=tools.environment.rollback_window)
+    text = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    standing = tools.platform.standing(old.color)
     if standing is not None:
-        platform.remember(standing.model_copy(update={"kept_until": until}))
-    return noting(record, "old color", f"{old.color} is kept until {until} for a rollback")
+        tools.platform.remember(standing.model_copy(update={"kept_until": text}))
+    return text
 
 
 def candidate_of(record: Record, platform: Platform) -> Deployment:
