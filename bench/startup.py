@@ -8,33 +8,21 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from bench import example
 from bench.figure import Figure
 
-ROOT = Path(__file__).resolve().parent.parent
 RUNS = 7
 BASE = 23_200
-_OWN = 'port = 8400'
 
 
 def run(*, quick: bool = False) -> list[Figure]:
     """Measure on the chatbot, in a project folder of its own."""
     with tempfile.TemporaryDirectory(prefix="verdigris-startup-") as folder:
-        project = _project(Path(folder))
+        project = example.project(Path(folder), BASE, watch=1)
         try:
             return _figures(project, runs=3 if quick else RUNS)
         finally:
             _verdigris(project, "down")
-
-
-def _project(folder: Path) -> Path:
-    """The repository's settings and suites, on ports of their own and with the shortest watch."""
-    text = (ROOT / "environments.toml").read_text(encoding="utf-8")
-    text = text.replace(_OWN, f"port = {BASE}").replace("watch = { seconds = 15,", "watch = { seconds = 1,")
-    text = text.replace('"examples/chatbot/', f'"{ROOT}/examples/chatbot/')
-    (folder / "environments.toml").write_text(text, encoding="utf-8")
-    for name in ("smoke", "verification", "performance"):
-        (folder / name).symlink_to(ROOT / name)
-    return folder
 
 
 def _figures(project: Path, runs: int) -> list[Figure]:

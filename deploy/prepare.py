@@ -47,4 +47,6 @@ def _rehearse(record: Record, tools: Tools) -> Record:
                 record = record.with_changes(suites=(*record.suites, result)).objecting(*found)
     except NotReady as error:
         return objecting(record, "rehearsal", Kind.REFUSED, f"on a copy of the database: {error}")
+    if record.objections:
+        return record
     return noting(record, "rehearsed", f"{rehearsed.text}; {live.release.version} passes on the copy")
