@@ -16,10 +16,12 @@ PLAN = json.loads((Path.cwd() / "build.json").read_text())
 FAULT = PLAN.get("fault", "")
 IDENTITY = (
     f"color={os.environ['RELEASE_COLOR']};version={PLAN.get('says_version', PLAN['version'])};"
-    f"build={PLAN['build']};config={os.environ['RELEASE_CONFIG']}"
+    f"build={PLAN.get('says_build', PLAN['build'])};config={os.environ['RELEASE_CONFIG']}"
 )
 users_since: list[float] = []
 served = [0]
+DOWN = Path.cwd().parent / "down"
+SECRET = os.environ.get("API_KEY", "")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,6 +37,17 @@ class Handler(BaseHTTPRequestHandler):
             users_since.append(time.monotonic())
         if self.path == "/readyz" and FAULT == "never-ready":
             status = 503
+        if self.path == "/readyz" and FAULT == "flaps" and int(time.monotonic() / 0.15) % 2:
+            status = 503
+        if self.path == "/" and DOWN.exists():
+            status = 500
+        if self.path == "/" and FAULT == "slow":
+            time.sleep(0.5)
+        if self.path == "/tenant":
+            body = f"tenant {self.headers.get('x-tenant', 'none')}\n"
+        if FAULT == "leaks":
+            body = f"the key is {SECRET}\n"
+            print(f"ERROR: the key is {SECRET}", file=sys.stderr, flush=True)
         if self.path == "/" and FAULT == "wrong-status":
             status = 500
         if FAULT == "slow-with-users" and users_since and time.monotonic() - users_since[0] > 0.5:

@@ -23,19 +23,27 @@ from typing import Any
 READS = {
     "address",
     "answer",
+    "await_ready",
     "database_url",
+    "end_of",
+    "env",
     "health",
     "hold_connections",
     "known",
     "live",
     "log",
+    "log_file",
     "observe",
     "open_requests",
     "problems",
+    "record",
     "release_connections",
+    "require_running",
     "service_url",
+    "shortage",
     "standing",
     "users",
+    "values",
 }
 """The verbs of a platform that change nothing; whatever else it has is an effect."""
 WRITERS = ("deploy.journal", "deploy.platform.local", "deploy.platform.local.envoy", "deploy.platform.local.process")

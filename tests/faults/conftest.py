@@ -131,3 +131,12 @@ def evidence(world: World, suite: str) -> list[dict[str, Any]]:
     """The lines of a suite's evidence."""
     text = (release_folder(world) / suite / "evidence.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
+
+
+def amend(world: World, old: str, new: str) -> World:
+    """Change the settings."""
+    path = world.root / "environments.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return world

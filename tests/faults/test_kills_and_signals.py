@@ -21,7 +21,7 @@ def _kill_at(world: World, step: str) -> None:
 
 
 def test_01_sigkill_before_the_switch_holds(live: World) -> None:
-    """Killed while it verifies: users stay where they are, recover takes the candidate away, and so does the next run."""
+    """Killed while it verifies: users stay where they are, recover takes the candidate away."""
     with users(live) as traffic:
         _kill_at(live, "verify")
         assert live.command("recover").returncode == 0
