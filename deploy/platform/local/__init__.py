@@ -66,6 +66,7 @@ class LocalPlatform(Machine):
         database = self.environment.database
         if self.postgres is None or database is None or database.connections is None:
             return None
+        self.require_running()
         accepted, others = self.postgres.connections()
         needed = 2 * database.connections
         if needed <= accepted - others:

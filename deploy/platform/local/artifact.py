@@ -36,8 +36,6 @@ def release_of(version: str, local: LocalSettings, root: Path, config: str) -> R
         UsageError: where there is no such version, with what the build said.
         SettingsError: where the manifest is not as the settings say.
     """
-    if not version or version.startswith((".", "-")) or not all(c.isalnum() or c in "._+-" for c in version):
-        raise UsageError(f"{version!r} is not a version: letters, digits, and . _ + - are accepted")
     artifact, values = _place(version, local, root)
     if not _whole(artifact, local):
         _build(version, artifact, local, root, values)
@@ -53,6 +51,8 @@ def built(version: str, local: LocalSettings, root: Path) -> bool:
 
 
 def _place(version: str, local: LocalSettings, root: Path) -> tuple[Path, dict[str, str]]:
+    if not version or version.startswith((".", "-")) or not all(c.isalnum() or c in "._+-" for c in version):
+        raise UsageError(f"{version!r} is not a version: letters, digits, and . _ + - are accepted")
     values = {"python": sys.executable, "version": version, "root": str(root)}
     artifact = root / fill(local.artifact, values, "local.artifact")
     return artifact, values | {"artifact": str(artifact)}

@@ -140,7 +140,9 @@ class Machine:
 
         Raises:
             NotReady: where it fails; its transaction is undone by the database.
+            Refused: where the environment is not up; whatever listens on its ports is not its database then.
         """
+        self.require_running()
         values = self.values(database_url) | {"artifact": release.artifact, "version": release.version}
         words = [artifact.fill(word, values, "local.migrate") for word in self.local.migrate]
         self.stop("migration")  # one that a killed run left

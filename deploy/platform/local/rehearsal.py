@@ -30,6 +30,7 @@ def rehearse(machine: Machine, release: Release, live: Deployment) -> Iterator[R
     if postgres is None or database is None or database.revision_query is None or not machine.local.migrate:
         yield None
         return
+    machine.require_running()
     if release.migration is None or revision(postgres, database.revision_query) == release.migration:
         yield None
         return
