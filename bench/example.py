@@ -1,4 +1,4 @@
-"""The example's own settings and suites in a folder of their own, so that its environment of this machine is left alone."""
+"""The example's settings and suites in a folder of their own, so that its environment of this machine is left alone."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long a person waits: the command line, a suite's verdict, the harness's own share, a whole release of the example."""
+"""How long a person waits: for the command line, a suite's verdict, and a whole release of the example."""
 
 import statistics
 import subprocess

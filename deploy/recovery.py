@@ -9,7 +9,7 @@ import time
 from deploy.errors import NotReady, PlatformError, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Platform
-from deploy.release import back, restore, settle, write_back
+from deploy.release import back, keep, restore, settle, write_back
 from deploy.tools import Flow, Tools, finish, noting, objecting
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
@@ -84,6 +84,8 @@ def _finish_rollback(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     if record.live is not None and traffic.color == record.live.color:
         yield from _move_back(record, tools, traffic)
         return
+    if record.live is not None:
+        keep(record.live, tools)
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
@@ -138,19 +140,24 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
         return
     finally:
         probe.stop()
+    if record.live is not None:
+        keep(record.live, tools)
     record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
 def previous(platform: Platform, remembered: Deployment | None) -> Deployment | None:
-    """Who the users would go back to: what stands in the idle color, else what the journal remembers of it."""
+    """Who the users would go back to: what is kept in the idle color, else what the journal remembers of it.
+
+    A candidate that was held or taken back stands there too, verified perhaps; it is not who was live before.
+    """
     live = platform.live().color
     if live is None:
         return None
     standing = platform.standing(live.other)
-    if standing is not None and standing.verified:
+    if standing is not None and standing.verified and standing.kept_until is not None:
         return standing
-    return remembered if remembered is not None and remembered.color is not live else standing
+    return remembered if remembered is not None and remembered.color is not live else None
 
 
 def idle_color(traffic: Traffic) -> Color:

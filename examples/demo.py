@@ -33,7 +33,7 @@ def main() -> int:
     """Run the demonstration; 0 where everything came out as it must."""
     out = Console(highlight=False, soft_wrap=True)
     began = time.monotonic()
-    out.rule("[bold]the environment[/]", align="left")
+    out.print("[bold]the environment[/]")
     if verdigris("down", "--forget") or verdigris("up"):
         return 1
     before = set(_reports())
@@ -49,20 +49,22 @@ def main() -> int:
     with Traffic(users) as traffic:
         for version, expected, what in RELEASES:
             out.print()
-            out.rule(f"[bold]{version}[/]: {what}", align="left")
+            out.print(f"[bold]{version}[/]  {what}")
             status = verdigris("release", version)
             if status != expected:
                 failures.append(f"{version} ended with {status}, expected was {expected}")
         summary = traffic.stop()
     out.print()
-    out.rule("[bold]what came of it[/]", align="left")
+    out.print("[bold]what came of it[/]")
     verdigris("status")
     out.print()
     if summary.lost or not summary.requests:
         failures.append(f"users lost {summary.lost} of {summary.requests} requests: {json.dumps(summary.errors)}")
     out.print(f"users' requests: {summary.requests:,} at {RATE} a second, none retried; lost: [bold]{summary.lost}[/]")
     out.print(f"users on new and kept connections: {summary.new:,} and {summary.kept:,}, HTTPS: {summary.https:,}")
-    out.print(f"took {time.monotonic() - began:.0f} s, with the profiles of environments.toml for the load and the watch: short")
+    out.print(
+        f"took {time.monotonic() - began:.0f} s, with the profiles of environments.toml for the load and the watch: short"
+    )
     out.print("\nreports:")
     for report in sorted(set(_reports()) - before):
         out.print(f"  {report.relative_to(ROOT)}")

@@ -135,10 +135,10 @@ def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def status(environment: str, settings: Path | None, *, as_json: bool) -> None:
     """Who is live, what stands where, what the last release came to, and what is going on now."""
-    from deploy.cli.overview import present
+    from deploy.cli.overview import in_words, present
 
     content = present(_settings(settings), environment)
-    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    click.echo(json.dumps(content, indent=1) if as_json else _lines(in_words(content)))
 
 
 @verdigris.command()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WIDEST = 220
 _STYLE = {
     Outcome.CONFIRMED: "bold green",
     Outcome.HELD: "bold yellow",
@@ -92,6 +93,11 @@ class Console:
             sys.stdout.write("\r\x1b[2K")
             sys.stdout.flush()
             self.transient = False
+
+
+def _short(text: str) -> str:
+    """One line of a terminal or two; the report has the whole of it."""
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]} ..."
 
 
 def conclusion(record: Record, report: Path | None) -> None:

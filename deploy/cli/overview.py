@@ -60,6 +60,25 @@ def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
     }
 
 
+def in_words(content: dict[str, Any]) -> dict[str, Any]:
+    """The same as :func:`present`, as a person reads it."""
+    said = dict(content)
+    for key in ("live", *Color):
+        if (one := said[key]) is not None:
+            kept = f", kept until {one['kept_until']}" if one["kept_until"] else ""
+            verified = "verified" if one["verified"] else "not verified"
+            who = f"{one['color']} {one['version']} (build {one['build']}, config {one['config']})"
+            said[key] = who if key == "live" else f"{one['version']}, {one['state']}, {verified}{kept}"
+        elif key == "live":
+            said[key] = "nobody"
+        else:
+            said[key] = "empty"
+    said["users"] = " and ".join(url for url in said["users"].values() if url)
+    if (last := said["last"]) is not None:
+        said["last"] = f"{last['action']} {last['id']}: {last['outcome']} (exit {last['exit_status']})"
+    return {**said, "now": said["now"] or "nothing is going on"}
+
+
 def planned(settings: Settings, environment: str, version: str) -> dict[str, Any]:
     """What a release would do."""
     platform = open_platform(settings, environment)

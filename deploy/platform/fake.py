@@ -262,6 +262,10 @@ class FakePlatform:
         """Move the users from outside, as a person with an emergency would."""
         self._write(self.world.model_copy(update={"live": color, "writes": self.world.writes + 1}))
 
+    def stamp(self, generation: int) -> None:
+        """Let a newer generation take over, as another process would."""
+        self._write(self.world.model_copy(update={"stamp": generation}))
+
     def _release(self, version: str) -> Release:
         self._fail("known")
         if version not in self.versions:

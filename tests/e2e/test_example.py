@@ -1,4 +1,4 @@
-"""The example, released for real: each fault that is planted in a version is caught, and the users never move for it."""
+"""The example, released for real: each fault that is planted in a version is caught, and the users stay."""
 
 import json
 import re
