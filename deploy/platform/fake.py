@@ -25,6 +25,7 @@ READY_FAULTS = {
     "other-version": "answers as another release: not what was deployed",
 }
 """What a version's plan may say of it, and why it then cannot become ready."""
+DEPLOYED = "2026-01-01T00:00:00.000Z"
 
 
 class Place(Value):
@@ -115,8 +116,7 @@ class FakePlatform:
 
     def standing(self, color: Color) -> Deployment | None:
         """What stands in a color."""
-        place = self.world.places.get(color)
-        return place.deployment if place else None
+        return place.deployment if (place := self.world.places.get(color)) else None
 
     def health(self, color: Color) -> Health:
         """Whether what stands there runs."""
@@ -146,8 +146,8 @@ class FakePlatform:
         place = self.world.places.get(color or self.world.live or Color.BLUE)
         if place is None or not place.running or (color is None and self.world.live is None):
             return Answer(status=503, identity=None, seen="503 from nobody it names")
-        identity = place.deployment.identity
-        return Answer(status=200, identity=identity, seen=f"200 from {identity}")
+        who = place.deployment.identity
+        return Answer(status=200, identity=who, seen=f"200 from {who}")
 
     # --- a color comes and goes --------------------------------------------------------------------------------
 
@@ -166,9 +166,7 @@ class FakePlatform:
         """Put a release into a color without users; it is ready at once or never."""
         self._require_idle(color, "a release never stands up there")
         self._require_present(generation)
-        deployment = Deployment(
-            color=color, release=release, generation=generation, deployed="2026-01-01T00:00:00.000Z"
-        )
+        deployment = Deployment(color=color, release=release, generation=generation, deployed=DEPLOYED)
         before = self.world.places.get(color)
         place = Place(deployment=deployment, instance=before.instance + 1 if before else 1)
         fault = self.versions.get(release.version, "")
@@ -188,8 +186,7 @@ class FakePlatform:
 
     def open_requests(self, color: Color) -> int:
         """What :meth:`tell` said."""
-        place = self.world.places.get(color)
-        return place.open_requests if place else 0
+        return place.open_requests if (place := self.world.places.get(color)) else 0
 
     def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
         """What :meth:`tell` said."""
@@ -211,8 +208,8 @@ class FakePlatform:
         if to not in self.world.places:
             raise Conflict(f"nothing stands in {to}; users are not sent there")
         self._require_present(generation)
-        changes = {"live": to, "stamp": generation, "writes": self.world.writes + 1}
-        self._change("switch", self.world.model_copy(update=changes))
+        moved = {"live": to, "stamp": generation, "writes": self.world.writes + 1}
+        self._change("switch", self.world.model_copy(update=moved))
         return self.live()
 
     def observe(self, identity: Identity, since: float) -> Observation:  # noqa: ARG002 - nothing is waited for

@@ -1,0 +1,294 @@
+"""A release is a generator of records that may be left at any of them, and at any effect between them."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import Conflict, ExitStatus, PlatformError, UsageError
+from deploy.model import Color, Outcome, Step
+from deploy.release import release
+from tests.unit.flow import BAD_MIGRATION, BAD_START, BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop, moments
+from tests.unit.made import record as made_record
+
+ONE, TWO, THREE = GOOD
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
+    """An environment in which some versions were released; made once, to be copied."""
+    made: dict[tuple[str, ...], Shop] = {}
+
+    def get(*versions: str) -> Shop:
+        if versions not in made:
+            made[versions] = Shop(tmp_path_factory.mktemp("released"))
+            for version in versions:
+                assert made[versions].release(version).outcome is Outcome.CONFIRMED
+        return made[versions]
+
+    return get
+
+
+@pytest.fixture
+def make_shop(released: Callable[..., Shop], tmp_path: Path) -> Callable[..., Shop]:
+    """Make an environment in which some versions were released."""
+    numbers = count()
+
+    def make(*versions: str) -> Shop:
+        return released(*versions).copy(tmp_path / str(next(numbers)))
+
+    return make
+
+
+@pytest.fixture
+def shop(make_shop: Callable[..., Shop]) -> Shop:
+    """An environment where 1.0.0 has the users."""
+    return make_shop(ONE)
+
+
+def test_every_state_is_journaled_before_its_effect(make_shop: Callable[..., Shop]) -> None:
+    """The steps of a good release, in their order."""
+    record = make_shop(ONE).release(TWO)
+    steps = ["migrate", "deploy", "verify", "switch", "watch", "settle", "done"]
+    assert [str(moment.step) for moment in record.timeline] == steps
+    assert [suite.suite for suite in record.suites] == ["smoke", "verification", "watch-smoke"]
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome", "status"),
+    [
+        pytest.param(TWO, Outcome.CONFIRMED, ExitStatus.CONFIRMED, id="good"),
+        pytest.param(BAD_SUITE, Outcome.HELD, ExitStatus.HELD_FAILED, id="fails-its-suite"),
+        pytest.param(BAD_START, Outcome.HELD, ExitStatus.HELD_FAILED, id="cannot-start"),
+        pytest.param(BAD_MIGRATION, Outcome.HELD, ExitStatus.HELD_FAILED, id="migration-fails"),
+        pytest.param(BAD_WATCH, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, id="fails-with-users"),
+    ],
+)
+def test_a_release_comes_to_what_it_showed(shop: Shop, version: str, outcome: Outcome, status: ExitStatus) -> None:
+    """Whoever is not confirmed does not have the users afterwards."""
+    record = shop.release(version)
+    assert (record.outcome, record.exit_status) == (outcome, status)
+    assert shop.live == (version if outcome is Outcome.CONFIRMED else ONE)
+
+
+def test_a_first_release_that_fails_its_watch_needs_a_person(make_shop: Callable[..., Shop]) -> None:
+    """There is nothing to go back to."""
+    record = make_shop().release(BAD_WATCH)
+    assert record.exit_status is ExitStatus.PERSON_NEEDED
+    assert "nothing to go back to" in record.objections[-1].text
+
+
+def test_an_unknown_version_touches_nothing(shop: Shop) -> None:
+    """The journal is ahead of the world by prepare alone, and recover has nothing to undo."""
+    before = shop.platform().world
+    with pytest.raises(UsageError):
+        shop.release("9.9.9")
+    assert shop.platform().world == before
+    shop.recover()
+    assert shop.platform().world == before
+
+
+KILLED: list[tuple[str, tuple[str, ...], Callable[[Shop, int], object], set[str]]] = [
+    ("the-first-release", (), lambda shop, at: shop.release(ONE, at), {ONE}),
+    ("a-good-release", (ONE,), lambda shop, at: shop.release(TWO, at), {ONE, TWO}),
+    ("a-third-release", (ONE, TWO), lambda shop, at: shop.release(THREE, at), {TWO, THREE}),
+    ("a-release-that-is-held", (ONE,), lambda shop, at: shop.release(BAD_SUITE, at), {ONE}),
+    ("a-release-that-is-rolled-back", (ONE,), lambda shop, at: shop.release(BAD_WATCH, at), {ONE}),
+    ("a-persons-rollback", (ONE, TWO), lambda shop, at: shop.rollback(at), {ONE, TWO}),
+]
+
+
+@pytest.mark.parametrize(("before", "run", "allowed"), [pytest.param(*row, id=name) for name, *row in KILLED])
+def test_a_kill_at_any_effect_is_recovered(
+    make_shop: Callable[..., Shop],
+    before: tuple[str, ...],
+    run: Callable[[Shop, int], object],
+    allowed: set[str],
+) -> None:
+    """One verified color live at every moment, nothing half done afterwards, and the next release goes through."""
+    seen = 0
+    for at, shop in moments(run, lambda: make_shop(*before)):  # type: ignore[arg-type]
+        seen += 1
+        generation = shop.journal.read().generation
+        shop.recover()
+        assert shop.live in allowed | (set() if before else {None}), f"killed at moment {at}"
+        world = shop.platform().world
+        assert shop.recover() is None, "recover finds nothing a second time"
+        assert shop.platform().world == world
+        left = shop.journal.read()
+        assert left.record is None or left.record.finished
+        assert left.generation >= generation
+        assert shop.release(THREE if THREE not in before else ONE).outcome is Outcome.CONFIRMED
+    assert seen >= 4
+
+
+def test_a_kill_during_recover_is_recovered(make_shop: Callable[..., Shop]) -> None:
+    """Recover may itself be killed at each of its effects."""
+
+    def left_in_the_watch() -> Shop:
+        shop = make_shop(ONE)
+        with pytest.raises(Killed):
+            shop.release(TWO, shop_moment(make_shop, "after switch"))
+        return shop
+
+    def run(shop: Shop, at: int) -> object:
+        return shop.recover(shop.platform(at))
+
+    for at, shop in moments(run, left_in_the_watch):  # type: ignore[arg-type]
+        shop.recover()
+        assert shop.live == ONE, f"killed at moment {at}"
+
+
+def shop_moment(make_shop: Callable[..., Shop], name: str) -> int:
+    """The number of a moment in the second release."""
+    shop = make_shop(ONE)
+    first = len(shop.told)
+    shop.release(TWO)
+    return shop.told[first:].index(name)
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.ROLLBACK])
+def test_a_flow_that_is_left_at_a_record_is_recovered(shop: Shop, step: Step) -> None:
+    """The record was journaled, its effect never began."""
+    made = made_record(TWO, shop.journal.next_generation(), required=SUITES)
+    flow = release(made, shop.tools(shop.platform(), made.generation))
+    for found in flow:
+        shop.journal.write_record(found)
+        if found.step is step:
+            break
+    flow.close()  # type: ignore[attr-defined]
+    shop.recover()
+    assert shop.live == (TWO if step in (Step.SETTLE, Step.DONE) else ONE)
+    shop.check()
+
+
+@pytest.mark.parametrize(
+    ("verb", "live"),
+    [
+        pytest.param("migrate", ONE, id="the-migration"),
+        pytest.param("stand_up", ONE, id="standing-up"),
+        pytest.param("switch", ONE, id="the-switch"),
+        pytest.param("observe", TWO, id="observing"),
+    ],
+)
+def test_a_platform_that_fails_leaves_what_recover_mends(shop: Shop, verb: str, live: str) -> None:
+    """A broken platform is no verdict: the flow stops where it is, and recover brings the users to the old color."""
+    platform = shop.platform()
+    platform.faults[verb] = PlatformError(f"{verb} broke")
+    with pytest.raises(PlatformError, match=f"{verb} broke"):
+        shop.release(TWO, platform=platform)
+    assert shop.live == live
+    shop.recover()
+    assert shop.live == ONE
+
+
+def test_a_conflict_at_the_switch_is_refused(shop: Shop) -> None:
+    """Somebody else moved the users: this run moves nobody (fault 42)."""
+    platform = shop.platform()
+    platform.faults["switch"] = Conflict("traffic is elsewhere")
+    record = shop.release(TWO, platform=platform)
+    assert record.exit_status is ExitStatus.REFUSED
+    assert shop.live == ONE
+
+
+def test_users_who_stay_behind_bring_all_users_back(shop: Shop) -> None:
+    """A switch that is not observed is not complete; the rollback is, once they are all on one color (fault 34)."""
+    platform = shop.platform()
+    platform.behind = Color.BLUE
+    record = shop.release(TWO, platform=platform)
+    assert record.outcome is Outcome.ROLLED_BACK
+    assert "still answered by: blue" in record.objections[0].text
+    assert shop.live == ONE
+
+
+def test_a_rollback_whose_answer_is_lost_is_not_taken_for_failed(shop: Shop) -> None:
+    """The write happened and nobody said so: the world is read again before it is written again (fault 10)."""
+    platform = shop.platform()
+    before, told = platform.hook, []
+
+    def lose(moment: str) -> None:
+        before(moment)
+        told.append(moment)
+        if told.count("after switch") == 2 and moment == "after switch":
+            raise PlatformError("the answer was lost")
+
+    platform.hook = lose
+    record = shop.release(BAD_WATCH, platform=platform)
+    assert record.outcome is Outcome.ROLLED_BACK
+    assert shop.live == ONE
+
+
+def test_a_rollback_that_cannot_be_written_needs_a_person(shop: Shop) -> None:
+    """It is tried until the time for a switch is over (fault 37)."""
+    platform = shop.platform()
+    before, told = platform.hook, []
+
+    def refuse(moment: str) -> None:
+        before(moment)
+        told.append(moment)
+        if told.count("switch") > 1 and moment == "switch":
+            raise PlatformError("nothing can be written")
+
+    platform.hook = refuse
+    assert shop.release(BAD_WATCH, platform=platform).exit_status is ExitStatus.PERSON_NEEDED
+
+
+def test_an_old_color_that_died_is_restored_before_the_users_go_back(shop: Shop) -> None:
+    """Standing it up again comes before the switch (fault 38)."""
+    platform = shop.platform()
+    before = platform.hook
+
+    def kill_old(moment: str) -> None:
+        before(moment)
+        if moment == "after switch" and platform.live().color is Color.GREEN:
+            platform.tell(Color.BLUE, running=False)
+
+    platform.hook = kill_old
+    assert shop.release(BAD_WATCH, platform=platform).outcome is Outcome.ROLLED_BACK
+    assert shop.live == ONE
+    assert platform.health(Color.BLUE).running
+
+
+def test_a_fenced_run_moves_nobody(shop: Shop) -> None:
+    """A newer generation wrote while this one slept (fault 32)."""
+    platform = shop.platform()
+    before = platform.hook
+
+    def take_over(moment: str) -> None:
+        before(moment)
+        if moment == "after migrate":
+            platform.stamp(99)
+
+    platform.hook = take_over
+    record = shop.release(TWO, platform=platform)
+    assert record.exit_status is ExitStatus.REFUSED
+    assert "is over" in record.objections[0].text
+    assert shop.live == ONE
+
+
+def test_a_person_goes_back_to_who_was_live_before(make_shop: Callable[..., Shop]) -> None:
+    """And from there forward again: both had the users."""
+    shop = make_shop(ONE, TWO)
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == ONE
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == TWO
+
+
+@pytest.mark.parametrize("version", [pytest.param(BAD_WATCH, id="taken-back"), pytest.param(BAD_SUITE, id="held")])
+def test_a_rollback_never_goes_to_a_release_that_did_not_hold(make_shop: Callable[..., Shop], version: str) -> None:
+    """It stands in the idle color, verified perhaps, and is not who was live before."""
+    shop = make_shop(ONE, TWO)
+    shop.release(version)
+    assert shop.live == TWO
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == ONE
+
+
+def test_a_rollback_without_a_release_before_is_refused(shop: Shop) -> None:
+    """Also where a release that was taken back stands beside."""
+    assert shop.rollback().exit_status is ExitStatus.REFUSED
+    shop.release(BAD_WATCH)
+    assert shop.rollback().exit_status is ExitStatus.REFUSED
+    assert shop.live == ONE
