@@ -4,8 +4,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from deploy.model import Deployment, Objection
+from deploy.model import Deployment, Identity, Objection
 from deploy.platform import Platform
+from deploy.platform.base import Health
 from deploy.probe import Probe
 from deploy.samples import Sample
 from deploy.settings import WatchSettings
@@ -33,38 +34,65 @@ def watch(
         The first objections there are, at once; none where the whole watch went by without one.
     """
     began, first = time.monotonic(), len(probe.since(0))
-    _, offset = platform.log(deployment.color)
+    seen = Seen(settings, deployment.identity)
     pattern = re.compile(settings.log_errors) if settings.log_errors else None
+    _, offset = platform.log(deployment.color)
     lines: list[str] = []
     while True:
         watched = time.monotonic() - began
-        samples = probe.since(first)
-        text, offset = platform.log(deployment.color, offset)
+        seen.add(probe.since(first + seen.total))
         if pattern is not None:
+            text, offset = platform.log(deployment.color, offset)
             lines += [line for line in text.splitlines() if pattern.search(line)]
-        found = objections(
-            View.model_construct(
-                settings=settings,
-                expected=deployment.identity,
-                samples=tuple(samples),
-                planned=max(0, probe.planned(began) - 1),
-                windows=tuple(_windows(samples, settings.window)),
-                health=platform.health(deployment.color),
-                log_lines=tuple(lines),
-            )
-        )
+        health = platform.health(deployment.color)
+        found = objections(seen.view(max(0, probe.planned(began) - 1), health, tuple(lines)))
         judged = suite()
         found += judged or ()
-        progress(watched, len(samples), sum(sample.lost for sample in samples))
+        progress(watched, seen.total, seen.lost)
         if found or (watched >= settings.seconds and judged is not None):
             return found
         time.sleep(TICK)
 
 
-def _windows(samples: Iterable[Sample], seconds: float) -> list[tuple[Sample, ...]]:
-    """Whole windows, by when a request was sent; the last, still open one is left out."""
-    cut: dict[int, list[Sample]] = {}
-    ordered = sorted(samples, key=lambda sample: sample.at)
-    for sample in ordered:
-        cut.setdefault(int((sample.at - ordered[0].at) / seconds), []).append(sample)
-    return [tuple(cut[number]) for number in sorted(cut)][:-1]
+class Seen:
+    """What the watch has seen, kept so that a long one costs no more than a short one.
+
+    Answers that are lost or somebody else's are kept all; of the good ones only the last windows.
+    """
+
+    def __init__(self, settings: WatchSettings, expected: Identity) -> None:
+        self.settings = settings
+        self.expected = expected
+        self.total = 0
+        self.lost = 0
+        self.bad: list[Sample] = []
+        self.windows: dict[int, list[Sample]] = {}
+        self.origin: float | None = None
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Take samples in, by when they were sent."""
+        header = self.expected.header()
+        for sample in samples:
+            self.total += 1
+            self.lost += sample.lost
+            if sample.lost or sample.identity != header:
+                self.bad.append(sample)
+            if self.origin is None:
+                self.origin = sample.at
+            self.windows.setdefault(int((sample.at - self.origin) // self.settings.window), []).append(sample)
+        for number in sorted(self.windows)[: -(self.settings.strikes + 2)]:
+            del self.windows[number]
+
+    def view(self, planned: int, health: Health, lines: tuple[str, ...]) -> View:
+        """What the rules judge; the last window is still open and is left out of the windows."""
+        whole = [tuple(self.windows[number]) for number in sorted(self.windows)[:-1]]
+        return View.model_construct(
+            settings=self.settings,
+            expected=self.expected,
+            samples=tuple(self.bad),
+            earlier=self.total - len(self.bad),
+            planned=planned,
+            windows=tuple(whole),
+            health=health,
+            log_lines=lines,
+        )

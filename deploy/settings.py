@@ -33,7 +33,9 @@ class SecretReference(Table):
     """Where a secret is found; exactly one of the two."""
 
     from_env: str | None = None
+    """The variable that holds it."""
     from_file: str | None = None
+    """The file that holds it; relative to the folder of the settings file."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -76,6 +78,7 @@ class IdentitySettings(Table):
     """How an answer says who gave it."""
 
     header: str = "x-release"
+    """The response header that holds the identity."""
     grade: Literal["application", "routed"] = "application"
     """``routed``: the application says nothing of itself, so the router adds the header by color."""
 
@@ -84,6 +87,7 @@ class SuiteSettings(Table):
     """How one suite is run."""
 
     folder: str
+    """The folder of its tests; by default the suite's name."""
     deadline: float = Field(default=300, gt=0)
     """Seconds the whole suite may take."""
     hang: float = Field(default=60, gt=0)
@@ -100,26 +104,37 @@ class AllowedSkip(Table):
     """A skip that does not make a suite invalid, for as long as somebody answers for it."""
 
     test: str
+    """The id of the test."""
     owner: str
+    """Who answers for it."""
     expires: date
+    """The last day on which it is allowed."""
     reason: str = ""
+    """Why it is skipped."""
 
 
 class PageCheck(Table):
     """A page that must be served."""
 
     path: str
+    """The path of the page."""
     contains: str = ""
+    """Text that must stand in it."""
     content_type: str = "text/html"
+    """How its content type must begin."""
 
 
 class ApiCheck(Table):
     """A request and what its answer must be."""
 
     path: str
+    """The path that is asked."""
     method: Literal["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"] = "GET"
+    """The request's method."""
     body: dict[str, Any] | None = None
+    """The JSON that is sent."""
     status: int = 200
+    """The status that must be answered."""
     keys: tuple[str, ...] = ()
     """Keys that the answer's JSON object must have."""
 
@@ -128,32 +143,45 @@ class MetricsCheck(Table):
     """Prometheus metrics that must be there."""
 
     path: str = "/metrics"
+    """Where the metrics are."""
     require: tuple[str, ...] = ()
+    """The names that must be there."""
 
 
 class LoadCheck(Table):
     """The load profile and its budgets."""
 
     profile: str = "standard"
+    """The name under which its figures are shown."""
     users: int = Field(default=10, gt=0)
+    """Users at a time."""
     seconds: float = Field(default=30, gt=0)
+    """How long they ask."""
     p95_ms: float = Field(default=500, gt=0)
+    """Milliseconds within which 95 of 100 requests must be answered."""
     error_rate: float = Field(default=0.0, ge=0, lt=1)
+    """The share of requests that may fail."""
     requests: int = Field(default=100, gt=0)
     """The least number of requests from which anything is concluded."""
     paths: tuple[str, ...] = ("/",)
+    """What each user asks for, in turn."""
 
 
 class Checks(Table):
     """What the suites know of the application."""
 
     health: tuple[str, ...] = ("/healthz",)
+    """Paths that must answer 200."""
     pages: tuple[PageCheck, ...] = (PageCheck(path="/"),)
+    """Pages that must be served."""
     api: tuple[ApiCheck, ...] = ()
+    """Requests and what they must be answered."""
     assets_of: str = "/"
     """The page whose scripts, styles and images are the static assets."""
     metrics: MetricsCheck | None = None
+    """Metrics that must be there."""
     load: LoadCheck = LoadCheck()
+    """The load and its budgets."""
     answer_ms: float = Field(default=1000, gt=0)
     """Milliseconds within which a health endpoint and a page must answer."""
 
@@ -162,13 +190,17 @@ class WatchSettings(Table):
     """The time after the switch in which a release is taken back by itself."""
 
     seconds: float = Field(default=60, gt=0)
+    """How long it is."""
     profile: str = "standard"
+    """The name under which it is shown."""
     rate: float = Field(default=50, gt=0, le=1000)
     """Probes a second through the users' address."""
     path: str = "/"
+    """What the probe asks for."""
     answer_ms: float = Field(default=1000, gt=0)
     """Milliseconds under which ``within`` of the answers of each window must stay."""
     within: float = Field(default=0.95, gt=0, le=1)
+    """The share of answers that must come within ``answer_ms``."""
     errors: int = Field(default=0, ge=0)
     """Failed probes that are borne over the whole watch."""
     window: float = Field(default=1.0, gt=0)
@@ -183,9 +215,13 @@ class ServiceSettings(Table):
     """An external service: its address, or on ``local`` the command that runs it."""
 
     url: str | None = None
+    """Its address, where it runs elsewhere."""
     command: tuple[str, ...] = ()
+    """``local`` only: the command that runs it; ``{port}`` stands for its port."""
     ready: str = "/"
+    """The path that answers 200 when it is ready."""
     env: dict[str, EnvValue] = Field(default_factory=dict)
+    """Its variables."""
 
     _secrets = field_validator("env")(_no_plain_secrets)
 
@@ -202,6 +238,7 @@ class DatabaseSettings(Table):
     embedded: bool = False
     """``local`` only: the harness runs PostgreSQL itself."""
     name: str = "application"
+    """The name of the database, where it is embedded."""
     url: EnvValue | None = None
     """Where it is not embedded; a secret reference when it holds a password."""
     revision_query: str | None = "SELECT version_num FROM alembic_version"
@@ -226,6 +263,7 @@ class LocalSettings(Table):
     port: int = Field(ge=1024, le=65500)
     """The users' port; the environment uses this one and the 39 above it."""
     command: tuple[str, ...] = Field(min_length=1)
+    """The command that runs the application, in the artifact's folder."""
     artifact: str
     """The folder of a version's artifact; ``{version}`` stands for the version."""
     build: tuple[tuple[str, ...], ...] = ()
@@ -233,12 +271,17 @@ class LocalSettings(Table):
     manifest: str = "build.json"
     """A JSON file in the artifact with version, build and migration; where it is ``""``, the build ID is a digest."""
     migrate: tuple[str, ...] = ()
+    """The command that brings the database to the level of the version, in the artifact's folder."""
     ready: str = "/"
+    """The path that answers 200 when it is ready."""
     ready_seconds: float = Field(default=30, gt=0)
+    """Seconds within which it must be ready."""
     stable_seconds: float = Field(default=0.3, ge=0)
     """How long it must stay ready before it counts."""
     tls: bool = True
+    """Whether users are served over HTTPS too."""
     env: dict[str, EnvValue] = Field(default_factory=dict)
+    """The application's variables; they and the command make the configuration hash."""
 
     _secrets = field_validator("env")(_no_plain_secrets)
 
@@ -247,9 +290,13 @@ class Environment(Table):
     """One environment: where it is, what runs it, and what a release to it must show."""
 
     platform: Literal["local", "kubernetes"]
+    """What runs the colors."""
     strategy: Literal["blue-green", "rolling"] = "blue-green"
+    """How a release comes to the users."""
     url: str | None = None
+    """The users' address; on ``local`` it is made from ``local.port``."""
     namespace: str | None = None
+    """The Kubernetes namespace."""
     suites: tuple[str, ...] = ("smoke", "verification", "performance")
     """What a release requires; what it leaves out is printed with every verdict."""
     demands: Literal["application", "routed"] = "routed"
@@ -265,12 +312,17 @@ class Environment(Table):
     notify: tuple[str, ...] = ()
     """A command that reads the outcome as JSON on its standard input."""
     allow_skips: tuple[AllowedSkip, ...] = ()
+    """Skips that do not make a suite invalid."""
     load: LoadCheck | None = None
     """The load of this environment, where it is not that of ``checks``."""
     watch: WatchSettings = WatchSettings()
+    """The time in which a release is taken back by itself."""
     database: DatabaseSettings | None = None
+    """The application's database."""
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
+    """The external services, by name; each is a fixture of that name."""
     local: LocalSettings | None = None
+    """What belongs to the platform ``local``."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -300,11 +352,17 @@ class Settings(Table):
     """The whole file."""
 
     application: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    """The application's name: lower-case letters, digits and hyphens."""
     reports: str = "reports"
+    """The folder of the reports."""
     identity: IdentitySettings = IdentitySettings()
+    """How an answer says who gave it."""
     suites: dict[str, SuiteSettings] = Field(default_factory=_default_suites)
+    """How each suite is run, by name."""
     checks: Checks = Checks()
+    """What the suites know of the application."""
     environments: dict[str, Environment] = Field(min_length=1)
+    """The environments, by name."""
     path: Path = Field(default=Path(FILE_NAME), exclude=True)
 
     @property

@@ -15,6 +15,8 @@ class View(Value):
     expected: Identity
     samples: tuple[Sample, ...]
     """The probe's samples since the switch was observed."""
+    earlier: int = 0
+    """How many good ones there were besides, which are no longer kept."""
     planned: int
     """How many there should be by now."""
     windows: tuple[tuple[Sample, ...], ...]
@@ -34,8 +36,8 @@ def _lost(view: View) -> Iterator[tuple[Kind, str]]:
     if len(lost) > view.settings.errors:
         first = f"status {lost[0].status}" if lost[0].status is not None else lost[0].error
         text = (
-            f"users' requests fail: {len(lost)} of {len(view.samples)} probes, borne are {view.settings.errors}; "
-            f"the first: {first}"
+            f"users' requests fail: {len(lost)} of {len(view.samples) + view.earlier} probes, "
+            f"borne are {view.settings.errors}; the first: {first}"
         )
         yield Kind.FAILED, text
 
@@ -69,8 +71,11 @@ def _share_within(window: tuple[Sample, ...], limit: float) -> float:
 
 
 def _blind(view: View) -> Iterator[tuple[Kind, str]]:
-    if view.planned >= view.settings.rate and len(view.samples) < view.planned / 2:
-        yield Kind.NOT_VALID, f"the watch is blind: {len(view.samples)} answers or errors of {view.planned} probes due"
+    if view.planned >= view.settings.rate and len(view.samples) + view.earlier < view.planned / 2:
+        yield (
+            Kind.NOT_VALID,
+            f"the watch is blind: {len(view.samples) + view.earlier} answers or errors of {view.planned} probes due",
+        )
 
 
 def _log(view: View) -> Iterator[tuple[Kind, str]]:
