@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.errors import ExitStatus
 from deploy.evidence import Evidence
 from deploy.model import Outcome, Record, Step
 
@@ -107,7 +108,9 @@ def conclusion(record: Record, report: Path | None) -> None:
     console.print()
     console.print(f"{record.outcome}".upper(), style=_STYLE.get(record.outcome, "") if record.outcome else "", end="")
     console.print(f"  {record.action} of {record.version} to {record.environment}", end="")
-    console.print(f" (exit {int(status)}: {status.meaning})" if status is not None else "")
+    asked = record.action == "rollback" and status is ExitStatus.CONFIRMED
+    meaning = "as asked: the users are back" if asked else status.meaning if status is not None else ""
+    console.print(f" (exit {int(status)}: {meaning})" if status is not None else "")
     for objection in record.objections:
         where = f"{objection.suite}: " if objection.suite else ""
         said = clean(objection.text).splitlines() or [""]

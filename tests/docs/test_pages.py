@@ -31,31 +31,31 @@ def commands(text: str, program: str) -> list[str]:
     return re.findall(rf"(?m)(?:^\s*(?:\$ |- run: |run: )?|`){program} ([^\n`]*)", text)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_link_leads_to_a_file(page: Path) -> None:
+@pytest.mark.parametrize("document", PAGES, ids=NAMES)
+def test_every_link_leads_to_a_file(document: Path) -> None:
     """A link of a page names a file of the repository."""
     missing = [
         link
-        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
-        if not link.startswith(("http://", "https://", "#")) and not (page.parent / link.partition("#")[0]).exists()
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text())
+        if not link.startswith(("http://", "https://", "#")) and not (document.parent / link.partition("#")[0]).exists()
     ]
-    assert not missing, f"{page.name} links to what is not there: {missing}"
+    assert not missing, f"{document.name} links to what is not there: {missing}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_verb_and_option_exists(page: Path) -> None:
+@pytest.mark.parametrize("document", PAGES, ids=NAMES)
+def test_every_verb_and_option_exists(document: Path) -> None:
     """``verdigris VERB --option`` is a command of this version, with that option."""
-    for words in commands(page.read_text(), "verdigris"):
+    for words in commands(document.read_text(), "verdigris"):
         verbs = (
             [word.strip() for word in re.split(r"\s--|#", words)[0].split("|")] if "|" in words else [words.split()[0]]
         )
         for verb in verbs:
             if verb.startswith("-"):
                 continue
-            assert verb in verdigris.commands, f"{page.name}: verdigris {words}"
+            assert verb in verdigris.commands, f"{document.name}: verdigris {words}"
             known = {option for one in verdigris.commands[verb].params for option in one.opts} | {"--help"}
             for option in re.findall(r"(?<=\s)(--[a-z-]+)", words.partition("#")[0]):
-                assert option in known, f"{page.name}: verdigris {verb} has no {option}"
+                assert option in known, f"{document.name}: verdigris {verb} has no {option}"
 
 
 def test_the_reference_is_that_of_the_code() -> None:
