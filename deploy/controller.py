@@ -9,12 +9,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from deploy import recovery
 from deploy.audit import AuditLog, Entry, entry
 from deploy.errors import ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
-from deploy.evidence import Evidence
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalFile, actor
 from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
@@ -25,33 +23,9 @@ from deploy.release import release
 from deploy.settings import Settings
 from deploy.tools import Flow, Signals, Tools
 from deploy.verify import Verifier
+from deploy.watcher import Silent, Watcher
 
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-
-
-class Watcher(Protocol):
-    """Who is told of the progress."""
-
-    def record(self, record: Record) -> None:
-        """A state was journaled; its effect comes next."""
-
-    def told(self, text: str) -> None:
-        """Something worth a line happened."""
-
-    def suite(self, suite: str, evidence: Evidence) -> None:
-        """A suite got on."""
-
-    def watched(self, seconds: float, samples: int, lost: int) -> None:
-        """The watch got on."""
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def record(self, record: Record) -> None: ...
-    def told(self, text: str) -> None: ...
-    def suite(self, suite: str, evidence: Evidence) -> None: ...
-    def watched(self, seconds: float, samples: int, lost: int) -> None: ...
 
 
 class Controller:

@@ -6,10 +6,11 @@ number of times: where the world is already as it has to be, it changes nothing.
 
 import time
 
+from deploy.back import back, restore, write_back
 from deploy.errors import NotReady, PlatformError, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Platform
-from deploy.release import back, keep, restore, settle, write_back
+from deploy.release import keep, settle
 from deploy.tools import Flow, Tools, finish, noting, objecting
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)

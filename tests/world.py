@@ -10,9 +10,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from deploy.controller import Controller, Silent
+from deploy.controller import Controller
 from deploy.model import Record
 from deploy.settings import Settings, load
+from deploy.watcher import Silent
 
 HERE = Path(__file__).parent
 SMOKE = """

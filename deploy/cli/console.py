@@ -41,7 +41,7 @@ def _rich(*, stderr: bool = False) -> "RichConsole":
 
 
 class Console:
-    """A watcher that prints; implements :class:`deploy.controller.Watcher`."""
+    """A watcher that prints; implements :class:`deploy.watcher.Watcher`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = _rich(stderr=quiet)

@@ -33,7 +33,7 @@ ENVIRONMENT = Environment.model_validate(
         "namespace": "shop",
         "suites": SUITES,
         "drain_seconds": 0.001,
-        "switch_seconds": 0.001,
+        "switch_seconds": 0.3,
         "watch": {"seconds": 0.001, "rate": 1},
     }
 )

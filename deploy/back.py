@@ -1,0 +1,71 @@
+"""The way back: users return to who was live before, and nothing of the candidate is asked for it."""
+
+import time
+
+from deploy.errors import NotReady, PlatformError, VerdigrisError
+from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
+from deploy.tools import Flow, Tools, finish, noting, objecting
+
+
+def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
+    """Move the users back; depends on nothing of the candidate."""
+    platform, old, decided = tools.platform, record.live, time.monotonic()
+    if old is None:
+        record = objecting(record, "first", Kind.FAILED, "this was the first release: there is nothing to go back to")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    record = record.at(Step.ROLLBACK, f"users go back to {old.color}")
+    yield record
+    try:
+        restore(old, tools)
+        write_back(old, moved, record, tools)
+        written = time.monotonic()
+        observation = platform.observe(old.identity, written)
+    except VerdigrisError as error:
+        record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    if not observation.complete:
+        record = objecting(record, "rollback", Kind.FAILED, f"the rollback was not observed: {observation.reason}")
+        yield finish(record, Outcome.PERSON_NEEDED)
+        return
+    record = noting(
+        record, "rollback observed", f"{1000 * (observation.seconds + written - decided):.0f} ms after the decision"
+    )
+    yield finish(record, Outcome.ROLLED_BACK)
+
+
+def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:
+    """The switch back; what cannot be written is tried again until the time for a switch is over (fault 37)."""
+    platform, deadline, again = tools.platform, time.monotonic() + tools.environment.switch_seconds, False
+    while True:
+        try:
+            if again and platform.live().color is old.color:
+                return  # it was written, only nobody said so
+            platform.switch(old.color, moved, record.generation)
+        except PlatformError:
+            if time.monotonic() >= deadline:
+                raise
+            again = True
+            time.sleep(0.1)
+        else:
+            return
+
+
+def restore(old: Deployment, tools: Tools) -> None:
+    """Make sure that the color to go back to can serve; stand it up again where it was taken down.
+
+    Raises:
+        NotReady: where it cannot serve; the users are better off where they are.
+    """
+    platform = tools.platform
+    standing = platform.standing(old.color)
+    if standing is None or standing.release != old.release or not platform.health(old.color).running:
+        again = platform.stand_up(old.release, old.color, max(old.generation, tools.generation))
+        platform.remember(again.model_copy(update={"verified": old.verified}))
+        return
+    answer = platform.answer(old.color)
+    if answer.status != 200 or answer.identity != old.identity:
+        raise NotReady(
+            f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"
+        )
