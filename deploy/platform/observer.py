@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import ssl
 import time
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from deploy.model import Identity
@@ -88,15 +89,18 @@ class Observer:
         good, first_good, fresh, kept, wrong = 0, 0.0, 0, 0, "nothing was asked"
         while True:
             began = time.monotonic()
-            seen = [_ask(connection, self.path, self.header) for connection in self.kept]
-            seen += self._ask_fresh()
-            strangers = [text for _, who, text in seen if who != identity]
-            if strangers:
-                good, wrong = 0, strangers[0]
+            asked, stranger = 0, ""
+            for _, who, text in self._round():
+                asked += 1
+                if who != identity:
+                    stranger = text
+                    break  # the round is lost; who hangs must not hold up what is decided by it
+            if stranger:
+                good, wrong = 0, stranger
             else:
                 first_good = first_good if good else began
                 good += 1
-                kept, fresh = kept + len(self.kept), fresh + len(seen) - len(self.kept)
+                kept, fresh = kept + len(self.kept), fresh + asked - len(self.kept)
             if good >= ROUNDS:
                 return Observation(complete=True, seconds=first_good - since, fresh=fresh, kept=kept)
             if time.monotonic() - since > limit:
@@ -109,13 +113,16 @@ class Observer:
                 )
             time.sleep(0.002)
 
-    def _ask_fresh(self) -> list[tuple[int | None, Identity | None, str]]:
-        seen = []
+    def _round(self) -> Iterator[tuple[int | None, Identity | None, str]]:
+        """Every kept connection once, then fresh ones."""
+        for connection in self.kept:
+            yield _ask(connection, self.path, self.header)
         for secure in (False, False, True) if self.users.secure_url else (False, False):
             connection = self._connection(secure=secure)
-            seen.append(_ask(connection, self.path, self.header))
-            connection.close()
-        return seen
+            try:
+                yield _ask(connection, self.path, self.header)
+            finally:
+                connection.close()
 
     def _connection(self, *, secure: bool) -> http.client.HTTPConnection:
         parts = urlsplit(str(self.users.secure_url) if secure else self.users.url)

@@ -43,6 +43,11 @@ class Handler(BaseHTTPRequestHandler):
             status = 500
         if self.path == "/" and FAULT == "slow":
             time.sleep(0.5)
+        if self.path == "/hold":  # until it is let go
+            users = DOWN.with_name("held")
+            users.touch()
+            while users.exists():
+                time.sleep(0.02)
         if self.path == "/tenant":
             body = f"tenant {self.headers.get('x-tenant', 'none')}\n"
         if FAULT == "leaks":
