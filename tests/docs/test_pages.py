@@ -47,7 +47,9 @@ def test_every_verb_and_option_exists(document: Path) -> None:
     """``verdigris VERB --option`` is a command of this version, with that option."""
     for words in commands(document.read_text(), "verdigris"):
         verbs = (
-            [word.strip() for word in re.split(r"\s--|#", words)[0].split("|")] if "|" in words else [words.split()[0]]
+            [word.strip() for word in re.split(r"\s--|#", words)[0].split("|")]
+            if " | " in words
+            else [words.split()[0]]
         )
         for verb in verbs:
             if verb.startswith("-"):
