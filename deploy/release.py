@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from deploy import monitor
 from deploy.back import back
-from deploy.errors import Conflict, Interrupted, NotReady
+from deploy.errors import Conflict, Interrupted, NotReady, VerdigrisError
 from deploy.model import (
     Deployment,
     Kind,
@@ -169,6 +169,8 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
             record = _watch(record, tools, deployment, probe)
     except Interrupted as signal:
         record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
+    except (VerdigrisError, OSError) as error:  # a watch that cannot go on has not proven anything
+        record = objecting(record, "watch", Kind.NOT_CONCLUSIVE, f"the watch broke off: {error}")
     if record.objections:
         yield from back(record, tools, moved)
         return
@@ -176,23 +178,24 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
 
 
 def _watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -> Record:
-    stop = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        first = "smoke" if "smoke" in record.required else record.required[0]
-        run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
-        try:
-            found = monitor.watch(
-                deployment,
-                tools.platform,
-                tools.environment.watch,
-                probe,
-                lambda: run.result()[1] if run.done() else None,
-                tools.watched,
-            )
-        finally:
-            stop.set()
-    result, _ = run.result()
-    return record.with_changes(suites=(*record.suites, result)).objecting(*found)
+    stop, pool = threading.Event(), ThreadPoolExecutor(1)
+    first = "smoke" if "smoke" in record.required else record.required[0]
+    run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
+    try:
+        found = monitor.watch(
+            deployment,
+            tools.platform,
+            tools.environment.watch,
+            probe,
+            lambda: run.result()[1] if run.done() else None,
+            tools.watched,
+        )
+    finally:
+        stop.set()
+        pool.shutdown(wait=False)  # a rollback does not wait for a suite to end
+    if run.done():
+        record = record.with_changes(suites=(*record.suites, run.result()[0]))
+    return record.objecting(*found)
 
 
 def settle(record: Record, tools: Tools) -> Flow:
