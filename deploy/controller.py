@@ -19,6 +19,7 @@ from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
 from deploy.notify import notify
 from deploy.platform import Platform, open_platform
 from deploy.probe import Probe
+from deploy.redact import Redactor, secrets
 from deploy.release import release
 from deploy.settings import Settings
 from deploy.tools import Flow, Signals, Tools
@@ -47,6 +48,7 @@ class Controller:
         self.audit = AuditLog(self.platform.root / "audit.jsonl")
         self.watcher = watcher or Silent()
         self.signals = Signals()
+        self.redactor = Redactor(secrets(self.environment, settings.root))
 
     # --- what a person asks for --------------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class Controller:
             probe=lambda: Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"),
             generation=record.generation,
             signals=self.signals,
-            told=self.watcher.told,
+            told=lambda text: self.watcher.told(self.redactor.text(text)),
             watched=self.watcher.watched,
         )
 
@@ -193,6 +195,7 @@ class Controller:
             self._ensure_audited(record)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
+        self.redactor.files(self.folder(record))  # its suites died before theirs were
         generation = self.journal.next_generation()
         tools = self._tools(record.with_changes(generation=generation))
         return self._drive(record, recovery.recover(record, tools))
@@ -201,19 +204,27 @@ class Controller:
         """Journal each record, then let the flow go on to its effect; at the end leave the records people read."""
         try:
             with contextlib.closing(flow):  # type: ignore[type-var]
-                for record in flow:
+                for yielded in flow:
+                    record = self._redacted(yielded)
                     self._write(record)
                     self.watcher.record(record)
         except VerdigrisError as error:
             if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
-                raise PlatformError(f"{error}; who has the users is not known: run 'verdigris recover'") from error
+                raise PlatformError(
+                    f"{self.redactor.text(str(error))}; who has the users is not known: run 'verdigris recover'"
+                ) from error
             kind = Kind.REFUSED if isinstance(error, (Refused, UsageError)) else Kind.NOT_CONCLUSIVE
-            record = record.objecting(Objection(rule="refused", kind=kind, text=str(error)))
+            record = record.objecting(Objection(rule="refused", kind=kind, text=self.redactor.text(str(error))))
             record = record.at(Step.DONE, "refused", outcome=Outcome.REFUSED, exit_status=error.exit_status)
             self._write(record)
             self.watcher.record(record)
         self._leave_records(record)
         return record
+
+    def _redacted(self, record: Record) -> Record:
+        """The record without the environment's secrets: messages hold what applications and migrations said."""
+        said = record.model_dump(include={"objections", "timeline", "notes"})
+        return Record.model_validate(record.model_dump() | self.redactor.value(said))
 
     def _write(self, record: Record) -> None:
         journal = self.journal.read()

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from deploy import evidence as evidence_module
 from deploy import lifeline
+from deploy.errors import Refused
 from deploy.evidence import Evidence
 from deploy.model import Identity, Value
+from deploy.redact import Redactor, secrets
 from deploy.settings import Settings, SuiteSettings
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
@@ -45,6 +47,7 @@ class Gate:
     def __init__(self, settings: Settings, environment: str) -> None:
         self.settings = settings
         self.environment = environment
+        self.redactor = Redactor(secrets(settings.environment(environment), settings.root))
 
     def collect(self, suite: str, folder: Path) -> Run:
         """Collect a suite's tests without running one."""
@@ -75,9 +78,12 @@ class Gate:
         more: Mapping[str, str] | None = None,
     ) -> Run:
         settings = self.settings.suites[suite]
-        folder.mkdir(parents=True, exist_ok=True)
         written = folder / "evidence.jsonl"
-        written.unlink(missing_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written.unlink(missing_ok=True)
+        except OSError as error:
+            raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
         env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
         env |= {
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -103,6 +109,7 @@ class Gate:
                 ended = _watch(child, written, settings, progress, stop)
             finally:
                 _end(child)
+        self.redactor.files(folder)
         return Run(
             suite=suite,
             evidence=evidence_module.read(written),
