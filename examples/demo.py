@@ -1,7 +1,7 @@
 """The main job on the example, as ``make demo`` shows it: four releases of the chatbot under users' traffic.
 
-The first release, with nobody live yet; a good one; one that its suites hold; one that passes its suites, is slow once it
-has users, and is rolled back by its watch. The users never retry, and what they lost is counted.
+The first release, with nobody live yet; a good one; one that its suites hold; one that passes its suites, is slow once
+it has users, and is rolled back by its watch. The users never retry, and what they lost is counted.
 """
 
 import json
@@ -62,9 +62,7 @@ def main() -> int:
         failures.append(f"users lost {summary.lost} of {summary.requests} requests: {json.dumps(summary.errors)}")
     out.print(f"users' requests: {summary.requests:,} at {RATE} a second, none retried; lost: [bold]{summary.lost}[/]")
     out.print(f"users on new and kept connections: {summary.new:,} and {summary.kept:,}, HTTPS: {summary.https:,}")
-    out.print(
-        f"took {time.monotonic() - began:.0f} s, with the profiles of environments.toml for the load and the watch: short"
-    )
+    out.print(f"took {time.monotonic() - began:.0f} s, with the short profiles of environments.toml for load and watch")
     out.print("\nreports:")
     for report in sorted(set(_reports()) - before):
         out.print(f"  {report.relative_to(ROOT)}")

@@ -17,7 +17,15 @@ def load(target: Any, checks: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("load") / "load.json"
     command = [sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless"]
     command += ["--host", target.url, "--users", str(profile.users), "--spawn-rate", str(profile.users)]
-    command += ["--run-time", f"{profile.seconds:g}s", "--stop-timeout", "5", "--only-summary", "--exit-code-on-error", "0"]
+    command += [
+        "--run-time",
+        f"{profile.seconds:g}s",
+        "--stop-timeout",
+        "5",
+        "--only-summary",
+        "--exit-code-on-error",
+        "0",
+    ]
     env = {
         **os.environ,
         "VERDIGRIS_LOAD_OUT": str(out),
@@ -32,20 +40,21 @@ def load(target: Any, checks: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_load_keeps_its_budgets(load: dict[str, Any], checks: Any, target: Any, ledger: Any) -> None:
-    """Enough requests from which to conclude, errors within their budget, p95 within its budget, all from the target."""
+    """Enough requests to conclude from, errors and p95 within their budgets, and every answer from the target."""
     figures, budget = load["figures"], checks.load
     ledger.figures.update({name: float(value) for name, value in figures.items() if name != "errors"})
     for header, number in load["identities"].items():
         if header:
             ledger.identities[header] += number
     if target.identity is not None:
-        others = {who: number for who, number in load["identities"].items() if who != target.identity.header()}
+        seen = load["identities"].items()
+        others = {who: number for who, number in seen if who != target.identity.header()}
         assert not others, f"{sum(others.values())} answers came from somebody else: {others}"
     assert figures["requests"] >= budget.requests, (
         f"{figures['requests']} requests in {budget.seconds:g} s; nothing is concluded from fewer than {budget.requests}"
     )
-    rate = figures["failures"] / figures["requests"]
-    assert rate <= budget.error_rate, (
-        f"{figures['failures']} of {figures['requests']} requests failed, {budget.error_rate:.2%} may: {figures['errors']}"
+    failed, total = figures["failures"], figures["requests"]
+    assert failed / total <= budget.error_rate, (
+        f"{failed} of {total} requests failed, {budget.error_rate:.2%} may: {figures['errors']}"
     )
     assert 0 < figures["p95_ms"] <= budget.p95_ms, f"p95 is {figures['p95_ms']:.0f} ms, the budget {budget.p95_ms:g} ms"

@@ -18,7 +18,9 @@ class _References(HTMLParser):
         values = dict(attrs)
         if tag in ("script", "img") and values.get("src"):
             self.found.append((tag, str(values["src"])))
-        elif tag == "link" and values.get("href") and values.get("rel") in ("stylesheet", "icon", "manifest", "preload"):
+        elif (
+            tag == "link" and values.get("href") and values.get("rel") in ("stylesheet", "icon", "manifest", "preload")
+        ):
             self.found.append((tag, str(values["href"])))
 
 

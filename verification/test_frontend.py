@@ -1,4 +1,4 @@
-"""Frontend, in a real Chromium: loads without an error, a person can chat, assets are cached by their content's hash."""
+"""Frontend, in a real Chromium: it loads without an error, a person can chat, assets are cached by their hash."""
 
 import hashlib
 import re
@@ -16,7 +16,9 @@ def test_the_page_loads_without_an_error(page: "Page") -> None:
     page.on("console", lambda message: problems.append(f"console: {message.text}") if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
     page.on("requestfailed", lambda request: problems.append(f"failed: {request.url} {request.failure}"))
-    page.on("response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+    page.on(
+        "response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
     page.goto("/", wait_until="networkidle")
     assert problems == []
     assert page.title()

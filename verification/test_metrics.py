@@ -17,7 +17,9 @@ def _total(text: str, name: str, **labels: str) -> float:
 def test_the_required_metrics_are_there(http: httpx.Client, checks: Any) -> None:
     """Every metric that the settings require is exported."""
     text = http.get(checks.metrics.path).text
-    missing = [name for name in checks.metrics.require if not re.search(rf"^{re.escape(name)}(_count)?[{{ ]", text, re.M)]
+    missing = [
+        name for name in checks.metrics.require if not re.search(rf"^{re.escape(name)}(_count)?[{{ ]", text, re.M)
+    ]
     assert not missing, f"{checks.metrics.path} does not export {', '.join(missing)}"
 
 

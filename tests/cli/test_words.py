@@ -113,7 +113,7 @@ def test_status_before_anything_says_what_to_do(still: World) -> None:
     """Nobody is live, the router does not run, and the status is shown all the same."""
     done = still.command("status")
     assert done.returncode == 0, done.stderr
-    assert "live         none" in done.stdout
+    assert "live         nobody" in done.stdout
     assert "the router does not run: run 'verdigris up'" in done.stdout
 
 

@@ -119,7 +119,7 @@ def test_everything_killed_is_said_and_restored(live: World) -> None:
     assert said.returncode == 0, said.stderr
     assert "the router does not run: run 'verdigris up'" in said.stdout
     assert "blue does not run: run 'verdigris up' to restore it" in said.stdout
-    assert "version 1.0.0" in said.stdout
+    assert "live         blue 1.0.0 (" in said.stdout
     done = live.command("up")
     assert done.returncode == 0, done.stderr
     assert "blue      1.0.0 restored" in done.stdout

@@ -79,9 +79,7 @@ def test_a_planted_fault_is_caught(chatbot: Example, version: str, status: int, 
     """The release ends with its exit status and the reason, and the users are on 1.1.0."""
     done = chatbot.run("release", version)
     assert done.returncode == status, done.stdout + done.stderr
-    reasons = "\n".join(
-        line for line in done.stdout.splitlines() if line.startswith("  - ") or line.startswith("      ")
-    )
+    reasons = "\n".join(line for line in done.stdout.splitlines() if line.startswith(("  - ", "      ")))
     assert re.search(said, reasons), done.stdout
     assert chatbot.status()["live"]["version"] == "1.1.0"
 
