@@ -14,6 +14,8 @@ from locust.contrib.fasthttp import FastHttpUser
 
 PATHS = json.loads(os.environ["VERDIGRIS_LOAD_PATHS"])
 HEADER = os.environ["VERDIGRIS_LOAD_HEADER"]
+NOBODY = (0, 502, 503, 504)
+"""Statuses without an answer of the application: no connection, or an error that the router makes."""
 IDENTITIES: Counter[str] = Counter()
 
 
@@ -29,7 +31,9 @@ class User(FastHttpUser):
         """Ask for the next path."""
         self.turn += 1
         with self.client.get(PATHS[self.turn % len(PATHS)], catch_response=True, timeout=10) as answer:
-            IDENTITIES[(answer.headers or {}).get(HEADER) or ""] += 1
+            header = (answer.headers or {}).get(HEADER)
+            if header or answer.status_code not in NOBODY:
+                IDENTITIES[header or "no identity"] += 1
             if answer.status_code != 200:
                 answer.failure(f"status {answer.status_code}")
 

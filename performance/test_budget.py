@@ -44,8 +44,7 @@ def test_the_load_keeps_its_budgets(load: dict[str, Any], checks: Any, target: A
     figures, budget = load["figures"], checks.load
     ledger.figures.update({name: float(value) for name, value in figures.items() if name != "errors"})
     for header, number in load["identities"].items():
-        if header:
-            ledger.identities[header] += number
+        ledger.identities[header] += number
     if target.identity is not None:
         seen = load["identities"].items()
         others = {who: number for who, number in seen if who != target.identity.header()}

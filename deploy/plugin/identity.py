@@ -64,10 +64,6 @@ class Book:
             self._stranger(target, url, status, text)
         self.ledger.identities[text] += 1
 
-    def count(self, header: str, number: int) -> None:
-        """Note answers that a load generator counted."""
-        self.ledger.identities[header] += number
-
     def _stranger(self, target: Target, url: str, status: int, seen: str) -> None:
         expected = target.identity or self.first.get(target.name) or target.version or "one identity for all answers"
         stranger = Stranger(url=url, status=status, seen=seen, expected=str(expected))
