@@ -59,6 +59,8 @@ __all__ = [
 FILE_NAME = "environments.toml"
 SIZE_LIMIT = 1_000_000
 """Bytes; a settings file larger than this is refused unread."""
+DEPTH_LIMIT = 50
+"""Parts of a dotted key."""
 
 
 class Environment(Table):
@@ -190,6 +192,7 @@ def load(path: Path | None = None) -> Settings:
         if path.stat().st_size > SIZE_LIMIT:
             raise SettingsError(f"{path}: larger than {SIZE_LIMIT} bytes; that is no settings file")
         text = path.read_text(encoding="utf-8")
+        _refuse_depth(path, text)
         data = tomllib.loads(text)
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; name the settings file with --settings") from None
@@ -208,6 +211,14 @@ def load(path: Path | None = None) -> Settings:
         return Settings.model_validate({**data, "path": path.resolve()})
     except ValidationError as error:
         raise SettingsError(_explain(path, text, error)) from None
+
+
+def _refuse_depth(path: Path, text: str) -> None:
+    """Refuse dotted keys by the hundred: to read them takes minutes (fault 47)."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        key = line.partition("=")[0]
+        if (key.count(".") > DEPTH_LIMIT and not key.lstrip().startswith("#")) or line.count(".") > 40 * DEPTH_LIMIT:
+            raise SettingsError(f"{path}:{number}: nested deeper than {DEPTH_LIMIT} tables; that is no settings file")
 
 
 def find() -> Path:
