@@ -18,6 +18,7 @@ from deploy.journal import Confirmed, JournalFile, actor
 from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
 from deploy.notify import notify
 from deploy.platform import Platform, open_platform
+from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.redact import Redactor, secrets
 from deploy.release import release
@@ -93,7 +94,10 @@ class Controller:
             record = record.with_changes(live=live, candidate=color)
             self._write(record)
             try:
-                found = self.platform.prepare(version)
+                prepared, _ = prepare(record, self._tools(record))
+                if prepared.objections or prepared.release is None:
+                    raise Refused("; ".join(objection.text for objection in prepared.objections))
+                found = prepared.release
                 record = record.with_changes(release=found).at(
                     Step.MIGRATE, f"the database goes to what {version} needs"
                 )

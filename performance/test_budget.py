@@ -50,7 +50,7 @@ def test_the_load_keeps_its_budgets(load: dict[str, Any], checks: Any, target: A
         others = {who: number for who, number in seen if who != target.identity.header()}
         assert not others, f"{sum(others.values())} answers came from somebody else: {others}"
     assert figures["requests"] >= budget.requests, (
-        f"{figures['requests']} requests in {budget.seconds:g} s, too few to conclude from: {budget.requests} are needed"
+        f"{figures['requests']} requests in {budget.seconds:g} s are too few to conclude from, least {budget.requests}"
     )
     failed, total = figures["failures"], figures["requests"]
     assert failed / total <= budget.error_rate, (
