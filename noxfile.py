@@ -3,37 +3,42 @@
 The sessions use the environment they are started from (``make setup``), so that what is checked is what is locked.
 """
 
+import sys
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check", "tests"]
 
+BIN = Path(sys.executable).parent
+"""Where this environment's programs are, whether or not it was activated."""
 CODE = ("deploy", "smoke", "verification", "performance", "bench", "examples", "tests", "conftest.py", "noxfile.py")
 
 
 @nox.session
 def check(session: nox.Session) -> None:
     """Style, types, layers."""
-    session.run("ruff", "check", *CODE, external=True)
-    session.run("ruff", "format", "--check", *CODE, external=True)
-    session.run("mypy", external=True)
-    session.run("lint-imports", external=True)
+    session.run(str(BIN / "ruff"), "check", *CODE, external=True)
+    session.run(str(BIN / "ruff"), "format", "--check", *CODE, external=True)
+    session.run(str(BIN / "mypy"), external=True)
+    session.run(str(BIN / "lint-imports"), external=True)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """The project's own tests; arguments go to pytest."""
-    session.run("python", "-m", "pytest", *session.posargs, external=True)
+    session.run(sys.executable, "-m", "pytest", *session.posargs, external=True)
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """One test for each fault that can happen on this machine."""
-    session.run("python", "-m", "pytest", "tests/faults", "-v", *session.posargs, external=True)
+    session.run(sys.executable, "-m", "pytest", "tests/faults", "-v", *session.posargs, external=True)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure that is claimed; arguments name benchmarks."""
     for name in session.posargs or ("startup", "switch", "crash"):
-        session.run("python", "-m", "bench", name, external=True)
+        session.run(sys.executable, "-m", "bench", name, external=True)

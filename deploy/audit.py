@@ -68,6 +68,13 @@ class AuditLog:
         except OSError as error:
             raise PlatformError(f"{self.path}: the audit log cannot be written: {error.strerror}") from None
 
+    def mentions(self, release: str) -> bool:
+        """Whether a line is about that release, whatever else is wrong with the log."""
+        try:
+            return f'"release": "{release}"' in self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+
     def entries(self) -> list[Entry]:
         """The lines, the chain verified.
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deploy import recovery
-from deploy.audit import AuditLog, Entry, entry
+from deploy.audit import AuditLog, entry
+from deploy.diagnose import last_words
 from deploy.errors import ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalFile, actor
@@ -249,6 +250,8 @@ class Controller:
 
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "release.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+            if said := last_words(record, self.platform):
+                (folder / "candidate.log").write_text(self.redactor.text(said) + "\n", encoding="utf-8")
             written.append(report_module.write(folder))
 
         self._attempt("report", report)
@@ -264,7 +267,7 @@ class Controller:
 
     def _ensure_audited(self, record: Record) -> None:
         """One line for each finished record, also where a run died between the journal and the log."""
-        if record.action == "candidate" or any(line.release == record.id for line in self._entries()):
+        if record.action == "candidate" or self.audit.mentions(record.id):
             return
         old = record.live.identity if record.live else None
         new = record.release.identity(record.candidate) if record.release and record.candidate else None
@@ -281,13 +284,6 @@ class Controller:
                 reason="; ".join(objection.text for objection in record.objections)[:2000],
             )
         )
-
-    def _entries(self) -> list[Entry]:
-        try:
-            return self.audit.entries()
-        except PlatformError as error:
-            self.watcher.told(str(error))
-            return []
 
 
 def _interrupt(_name: str) -> None:

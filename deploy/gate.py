@@ -21,7 +21,7 @@ from deploy.errors import Refused
 from deploy.evidence import Evidence
 from deploy.model import Identity, Value
 from deploy.redact import Redactor, secrets
-from deploy.settings import Settings, SuiteSettings
+from deploy.settings import SecretReference, Settings, SuiteSettings
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
               "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
@@ -84,7 +84,7 @@ class Gate:
             written.unlink(missing_ok=True)
         except OSError as error:
             raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
-        env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        env = {key: os.environ[key] for key in (*_PASSED_ON, *self._named()) if key in os.environ}
         env |= {
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "VERDIGRIS_EVIDENCE": str(written),
@@ -118,6 +118,12 @@ class Gate:
             exit_status=child.returncode,
             output=_tail(folder / "output.log"),
         )
+
+    def _named(self) -> tuple[str, ...]:
+        """The variable that the settings name for the database; suites read it themselves."""
+        database = self.settings.environment(self.environment).database
+        url = database.url if database is not None else None
+        return (url.from_env,) if isinstance(url, SecretReference) and url.from_env else ()
 
     def _command(self, suite: str, settings: SuiteSettings, folder: Path, target: str, options: list[str]) -> list[str]:
         plugins = [*_ALWAYS, *settings.plugins]

@@ -31,7 +31,7 @@ def write(folder: Path) -> Path:
         OSError: where the folder cannot be written.
     """
     found = files.read(folder)
-    names = ("release.json", "probe.jsonl")
+    names = ("release.json", "probe.jsonl", "candidate.log")
     links = tuple(link for name in names if (link := files.link(folder, folder / name)))
     shown = page.view(found, links)
     write_durably(folder / SUMMARY, page.markdown(shown))

@@ -1,0 +1,22 @@
+"""What a person asks first of a release that did not make it: what did it log last?"""
+
+from deploy.model import Outcome, Record, Step
+from deploy.platform import Platform
+
+LINES = 500
+READS = 100
+"""At most so many pieces of a log are read; a piece is at most 1 MB."""
+
+
+def last_words(record: Record, platform: Platform) -> str:
+    """The last lines that the candidate logged, where it was stood up and is not confirmed; else nothing."""
+    stood = any(moment.step is Step.DEPLOY for moment in record.timeline)
+    if record.outcome is Outcome.CONFIRMED or record.candidate is None or not stood:
+        return ""
+    text, offset = platform.log(record.candidate)
+    for _ in range(READS):
+        more, offset = platform.log(record.candidate, offset)
+        if not more:
+            break
+        text = text[-1_000_000:] + more
+    return "\n".join(text.splitlines()[-LINES:])
