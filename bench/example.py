@@ -19,6 +19,8 @@ def project(folder: Path, port: int, *, watch: float, ready_seconds: float = 20)
         text = text.replace(own, other)
     text = text.replace('"examples/chatbot/', f'"{ROOT}/examples/chatbot/')
     (folder / "environments.toml").write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "pyproject.toml", folder)  # pytest's configuration is in it, and names this folder
+    (folder / "tests").mkdir()
     for name in ("smoke", "verification", "performance"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

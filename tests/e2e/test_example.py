@@ -67,7 +67,7 @@ def chatbot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
         pytest.param("1.6.1", 10, "test_the_page_loads_without_an_error", id="broken script on the page"),
         pytest.param("1.6.2", 10, "503", id="database error"),
         pytest.param("1.6.3", 10, "not what was deployed", id="wrong version reported"),
-        pytest.param("1.6.4", 10, "ms", id="slow"),
+        pytest.param("1.6.4", 10, "test_the_load_keeps_its_budgets", id="slow"),
         pytest.param("1.6.5", 10, "exit code 3", id="exits at once"),
         pytest.param("1.6.6", 10, "was not ready within", id="never ready"),
         pytest.param(

@@ -221,6 +221,7 @@ def test_a_full_disk_is_refused(file: JournalFile, monkeypatch: pytest.MonkeyPat
 
 def test_the_actor_is_who_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job's own word comes before the machine's."""
+    monkeypatch.delenv("VERDIGRIS_ACTOR", raising=False)
     monkeypatch.setenv("GITHUB_ACTOR", "a committer")
     assert actor() == "a committer"
     monkeypatch.setenv("VERDIGRIS_ACTOR", "a person")
