@@ -16,6 +16,7 @@ import psutil
 
 from bench.traffic import Plan, Sample, Traffic
 from deploy.audit import AuditLog
+from deploy.journal import JournalFile
 from deploy.model import Color, Outcome, Record
 from deploy.platform.observer import answer_of
 from tests.world import World
@@ -193,7 +194,7 @@ def wrong(world: World, before: str | None) -> Iterator[str]:
         before: the version that was live before the run.
     """
     platform = world.controller().platform
-    record = Record.model_validate(world.journal()["record"]) if world.journal()["record"] else None
+    record = JournalFile(world.state).read().record  # none where it died before it wrote the first
     if record is not None and not record.finished:
         yield f"the journal stands at {record.step}"
     traffic = platform.live()
