@@ -53,7 +53,7 @@ class Console:
     def record(self, record: Record) -> None:
         """Print the state that is entered."""
         if record.step is Step.DONE:
-            self._clear()
+            self.clear()
             return
         self._line(f"{record.step:<9}", record.timeline[-1].text, "bold cyan")
 
@@ -72,7 +72,7 @@ class Console:
         self._show(f"watched {seconds:.0f} s, {samples} probes, {lost} lost")
 
     def _line(self, head: str, text: str, style: str) -> None:
-        self._clear()
+        self.clear()
         lines = clean(text).splitlines() or [""]
         self.console.print(f"{time.monotonic() - self.began:6.1f} s  ", style="dim", end="")
         self.console.print(f"{head}  ", style=style, end="")
@@ -84,12 +84,13 @@ class Console:
         if not self.live or time.monotonic() - self.last < 0.1:
             return
         self.last = time.monotonic()
-        self._clear()
+        self.clear()
         sys.stdout.write(f"\r{'':21}{clean(text)}"[: max(20, self.console.width - 1)])
         sys.stdout.flush()
         self.transient = True
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the passing line off the terminal."""
         if self.transient:
             sys.stdout.write("\r\x1b[2K")
             sys.stdout.flush()

@@ -44,6 +44,7 @@ def verified(
             results.append(
                 f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s"
             )
+    console.clear()
     content = {
         "target": f"{target}: {deployment.identity}",
         "suites": results,
