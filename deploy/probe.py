@@ -6,15 +6,12 @@ Open loop: the moments are planned beforehand, and latency counts from the inten
 
 import contextlib
 import http.client
-import ssl
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from deploy.model import Identity
 from deploy.platform import Address
+from deploy.platform.observer import connect
 from deploy.samples import Sample
 
 THREADS = (16, 200)
@@ -85,7 +82,7 @@ class Probe:
             fresh = number % FRESH < FRESH // 2 and number % (2 * FRESH) < FRESH
             connection = None if fresh else kept.get(secure)
             if connection is None:
-                connection = _connect(self.users, secure=secure)
+                connection = connect(self.users, secure=secure, timeout=TIMEOUT)
             sample = self._ask(connection, due, kept=not fresh and connection.sock is not None)
             if fresh:
                 connection.close()
@@ -110,17 +107,3 @@ class Probe:
             connection.close()
         milliseconds = round(1000 * (time.monotonic() - due), 2)
         return Sample(at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error)
-
-
-def _connect(users: Address, *, secure: bool) -> http.client.HTTPConnection:
-    parts = urlsplit(str(users.secure_url) if secure else users.url)
-    if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
-    context = ssl.create_default_context(cafile=users.ca)
-    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
-
-
-def strangers(samples: Iterable[Sample], expected: Identity) -> list[Sample]:
-    """Answers below 500 that came from somebody else."""
-    header = expected.header()
-    return [one for one in samples if not one.lost and one.identity != header]

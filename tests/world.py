@@ -134,15 +134,7 @@ class World:
 
     def command(self, *words: str, timeout: float = 120, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run the command line in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "deploy", *words],
-            cwd=self.root,
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return self._run("deploy", *words, timeout=timeout, env=env)
 
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Start the command line and leave it running."""
@@ -157,8 +149,11 @@ class World:
 
     def pytest(self, *words: str, timeout: float = 120, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run pytest in the project."""
+        return self._run("pytest", *words, timeout=timeout, env=env)
+
+    def _run(self, module: str, *words: str, timeout: float, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "pytest", *words],
+            [sys.executable, "-m", module, *words],
             cwd=self.root,
             env={**os.environ, **env},
             capture_output=True,

@@ -4,6 +4,7 @@ Plain ``http.client`` on purpose: it never retries, and a connection is exactly 
 """
 
 import contextlib
+import functools
 import http.client
 import ssl
 import time
@@ -58,7 +59,7 @@ class Observer:
         """Open the kept-alive connections, each with one request on it as far as whoever is live answers in time."""
         for secure in (False, True) if self.users.secure_url else (False,):
             for _ in range(KEPT):
-                connection = self._connection(secure=secure)
+                connection = connect(self.users, secure=secure)
                 with contextlib.suppress(OSError):
                     connection.connect()
                 self.kept.append(connection)
@@ -118,15 +119,26 @@ class Observer:
         for connection in self.kept:
             yield _ask(connection, self.path, self.header)
         for secure in (False, False, True) if self.users.secure_url else (False, False):
-            connection = self._connection(secure=secure)
+            connection = connect(self.users, secure=secure)
             try:
                 yield _ask(connection, self.path, self.header)
             finally:
                 connection.close()
 
-    def _connection(self, *, secure: bool) -> http.client.HTTPConnection:
-        parts = urlsplit(str(self.users.secure_url) if secure else self.users.url)
-        if not secure:
-            return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
-        context = ssl.create_default_context(cafile=self.users.ca)
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=context)
+
+def connect(users: Address, *, secure: bool, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
+    """A connection of a user's, not yet opened: HTTP, or HTTPS with its certificate verified.
+
+    Args:
+        timeout: seconds for one answer.
+    """
+    parts = urlsplit(str(users.secure_url) if secure else users.url)
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=_trust(users.ca))
+
+
+@functools.cache
+def _trust(authority: str | None) -> ssl.SSLContext:
+    """Whom to trust; reading the certificates for each connection would cost more than the request."""
+    return ssl.create_default_context(cafile=authority)

@@ -144,8 +144,7 @@ class LocalPlatform(Machine):
         require_free(port, f"the application in {color}")
         deployment = Deployment(color=color, release=release, generation=generation, deployed=now())
         self.remember(deployment)
-        routed = deployment.identity if self.settings.identity.grade == "routed" else None
-        self.router.route_place(color, f"{generation}:{color}:{release.version}", routed)
+        self.router.route_place(color, f"{generation}:{color}:{release.version}", self.added(deployment))
         self.start(color, deployment)
         self.await_ready(color, deployment)
         return deployment
@@ -206,8 +205,7 @@ class LocalPlatform(Machine):
         if deployment is None:
             raise Conflict(f"nothing stands in {to}; users are not sent there")
         token = f"{generation}:{to}:{deployment.release.version}:{time.time_ns()}"
-        routed = deployment.identity if self.settings.identity.grade == "routed" else None
-        self.router.route_users(to, token, routed)
+        self.router.route_users(to, token, self.added(deployment))
         return Traffic(color=to, identity=deployment.identity, token=token)
 
     def observe(self, identity: Identity, since: float) -> Observation:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from deploy.errors import NotReady, PlatformError, Refused, UsageError
-from deploy.model import Deployment, Release
+from deploy.model import Deployment, Identity, Release
 from deploy.platform.local import artifact, process
 from deploy.platform.local.envoy import Envoy
 from deploy.platform.local.ports import Ports, require_free
@@ -54,6 +54,10 @@ class Machine:
     def env(self, values: dict[str, str]) -> dict[str, str]:
         """The application's variables, secrets read from where they are."""
         return artifact.resolve(self.local.env, values, self.settings.root, "local.env")
+
+    def added(self, deployment: Deployment) -> Identity | None:
+        """The identity that the router adds to its answers, or nothing where the application says it itself."""
+        return deployment.identity if self.settings.identity.grade == "routed" else None
 
     def record(self, place: str) -> Path:
         """Where the process of a color, a rehearsal or a migration is remembered."""

@@ -41,8 +41,7 @@ def rehearse(machine: Machine, release: Release, live: Deployment) -> Iterator[R
     try:
         _copy(postgres, copy)
         done = machine.run_migration(release, postgres.url(database=copy))
-        routed = live.identity if machine.settings.identity.grade == "routed" else None
-        machine.router.route_place(NAME, f"{live.generation}:{NAME}:{live.release.version}", routed)
+        machine.router.route_place(NAME, f"{live.generation}:{NAME}:{live.release.version}", machine.added(live))
         machine.start(NAME, live, postgres.url(database=copy))
         machine.await_ready(NAME, live)
         yield Rehearsed(
