@@ -8,12 +8,13 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
 from deploy.errors import SettingsError, UsageError
+from deploy.explain import explain, line_of, listed
 from deploy.tables import (
     AllowedSkip,
     ApiCheck,
@@ -155,7 +156,7 @@ class Settings(Table):
             for suite in environment.suites:
                 if suite not in self.suites:
                     raise ValueError(
-                        f"environments.{name}.suites: unknown suite {suite!r}; known: {_list(self.suites)}"
+                        f"environments.{name}.suites: unknown suite {suite!r}; known: {listed(self.suites)}"
                     )
         for name, suite_settings in self.suites.items():
             _contain(self.root, suite_settings.folder, f"suites.{name}.folder")
@@ -169,7 +170,7 @@ class Settings(Table):
             UsageError: where there is none.
         """
         if name not in self.environments:
-            raise UsageError(f"unknown environment {name!r}; {self.path.name} has: {_list(self.environments)}")
+            raise UsageError(f"unknown environment {name!r}; {self.path.name} has: {listed(self.environments)}")
         return self.environments[name]
 
     def checks_of(self, name: str) -> Checks:
@@ -201,7 +202,7 @@ def load(path: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     if "path" in data:
-        raise SettingsError(f"{path}:{_line(text, ('path',))}: path: unknown key")
+        raise SettingsError(f"{path}:{line_of(text, ('path',))}: path: unknown key")
     if "suites" in data and isinstance(data["suites"], dict):
         for name in ("smoke", "verification", "performance"):
             table = data["suites"].setdefault(name, {})
@@ -210,7 +211,7 @@ def load(path: Path | None = None) -> Settings:
     try:
         return Settings.model_validate({**data, "path": path.resolve()})
     except ValidationError as error:
-        raise SettingsError(_explain(path, text, error)) from None
+        raise SettingsError(explain(path, text, error, Settings.model_json_schema())) from None
 
 
 def _refuse_depth(path: Path, text: str) -> None:
@@ -232,64 +233,8 @@ def find() -> Path:
     raise SettingsError(f"no {FILE_NAME} in {here} or above it; name one with --settings")
 
 
-_INNER = re.compile(r"function-|tuple\[|(str|SecretReference)$")
-"""Parts of pydantic's locations that are no keys: which of several types was tried."""
-
-
-def _explain(path: Path, text: str, error: ValidationError) -> str:
-    lines = []
-    for item in error.errors():
-        location = tuple(str(part) for part in item["loc"] if not _INNER.match(str(part)))
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = f"unknown key; accepted here: {_list(_accepted(location[:-1]))}"
-        elif item["type"] == "missing":
-            message = "is required"
-        lines.append(f"{path}:{_line(text, location)}: {'.'.join(location) or 'the file'}: {message}")
-    return "\n".join(dict.fromkeys(lines))
-
-
-def _accepted(location: tuple[str, ...]) -> list[str]:
-    """The keys of the table at ``location``, from the model's own schema."""
-    schema: dict[str, Any] = Settings.model_json_schema()
-    node = schema
-    for part in location:
-        node = _table(schema, node)
-        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or node.get("items") or {}
-    return sorted(set(_table(schema, node).get("properties", {})) - {"path"})
-
-
-def _table(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    for option in (node, *node.get("anyOf", ())):
-        if "$ref" in option:
-            return dict(schema["$defs"][option["$ref"].rsplit("/", 1)[1]])
-    return node
-
-
-def _line(text: str, location: tuple[str, ...]) -> int:
-    """The line of the deepest part of ``location`` that stands in the file."""
-    keys = [part for part in location if not part.isdigit()]
-    best, best_depth, table = 1, 0, []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
-            found = table
-        elif pair := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            found = table + [part.strip().strip("\"'") for part in pair[1].split(".")]
-        else:
-            continue
-        depth = len(found)
-        if keys[:depth] == found and depth > best_depth:
-            best, best_depth = number, depth
-    return best
-
-
 def _contain(root: Path, folder: str, key: str) -> None:
     """Refuse a path that leaves the folder of the settings file, by its words or by a link (fault 49)."""
     path = Path(folder)
     if path.is_absolute() or ".." in path.parts or not (root / path).resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{key} = {folder!r} must stay inside the folder of the settings file")
-
-
-def _list(names: Any) -> str:
-    return ", ".join(sorted(names)) or "none"
