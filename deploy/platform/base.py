@@ -3,18 +3,46 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
 
 
 class Address(Value):
-    """Where requests go, and how the answer is known."""
+    """Where requests go, and how the answer is known.
+
+    A request is sent to the name in its URL and verified against that name, wherever it really connects to.
+    """
 
     url: str
     secure_url: str | None = None
-    """The same over HTTPS, where the platform serves it."""
+    """The same over HTTPS, where the platform serves both; ``url`` itself may be HTTPS."""
     ca: str | None = None
-    """A file with the certificates to trust, where the system's are not enough."""
+    """A file with the certificates to trust in place of the system's."""
+    connect: str | None = None
+    """The host, or host:port, that is really connected to, where the names are not to be asked of DNS."""
+
+    @property
+    def https(self) -> str | None:
+        """The address over HTTPS, where there is one."""
+        return self.secure_url or (self.url if self.url.startswith("https:") else None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The hosts of its URLs."""
+        return frozenset(urlsplit(url).hostname or "" for url in (self.url, self.secure_url) if url)
+
+    def place(self, url: str) -> tuple[str, int]:
+        """Host and port that a request to ``url`` connects to; only this address's own names lead elsewhere."""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if self.connect is None or host not in self.names:
+            return host, port
+        pinned = urlsplit(f"//{self.connect}")
+        return pinned.hostname or "", pinned.port or port
+
+    def __str__(self) -> str:
+        return f"{self.url} (connected to at {self.connect})" if self.connect else self.url
 
 
 class Answer(Value):
