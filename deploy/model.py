@@ -24,15 +24,32 @@ class Value(BaseModel):
 
 
 class Color(StrEnum):
-    """The two places a release can stand in."""
+    """The places a release can stand in: two colors, or the one place of an environment that rolls."""
 
     BLUE = "blue"
     GREEN = "green"
+    LIVE = "live"
+    """The one place where the strategy is ``rolling``: whatever stands there has the users."""
 
     @property
     def other(self) -> "Color":
-        """The opposite color."""
+        """The opposite color.
+
+        Raises:
+            ValueError: of ``live``, beside which there is no other place.
+        """
+        if self is Color.LIVE:
+            raise ValueError("an environment that rolls has one place: beside 'live' there is no other")
         return Color.GREEN if self is Color.BLUE else Color.BLUE
+
+
+COLORS = (Color.BLUE, Color.GREEN)
+"""The places where the strategy is ``blue-green``."""
+
+
+def in_place(color: Color | str, version: str) -> str:
+    """A version and where it stands, in words; where there is one place only, it is not worth a word."""
+    return version if color == Color.LIVE else f"{color} {version}"
 
 
 class Identity(Value):
@@ -57,7 +74,7 @@ class Identity(Value):
             return None
 
     def __str__(self) -> str:
-        return f"{self.color} {self.version} (build {self.build}, config {self.config})"
+        return f"{in_place(self.color, self.version)} (build {self.build}, config {self.config})"
 
 
 class Release(Value):
@@ -182,6 +199,7 @@ class Record(Value):
     """Who had the users when the release began."""
     candidate: Color | None = None
     switched: bool = False
+    """Whether users may have met the candidate: from the switch on, or from the deploy on where the strategy rolls."""
     verified: bool = False
     required: tuple[str, ...] = ()
     tests: dict[str, tuple[str, ...]] = Field(default_factory=dict)

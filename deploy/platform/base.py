@@ -90,11 +90,18 @@ class Platform(Protocol):
     """What a release asks of the thing that runs the colors.
 
     Every verb may be called again after a crash at any point: each looks at the world before it changes it.
+
+    Where the strategy is ``rolling`` there is one place, ``Color.LIVE``, and whatever stands there has the users:
+    ``stand_up`` is what moves them, ``switch`` is a conflict, and ``retire`` leaves nobody live.
     """
 
     @property
     def root(self) -> Path:
         """The folder in which this environment's lock, journal and audit log stand."""
+
+    @property
+    def places(self) -> tuple[Color, ...]:
+        """Where a release can stand: ``COLORS``, or ``(Color.LIVE,)`` where the strategy is ``rolling``."""
 
     def prepare(self, version: str) -> Release:
         """The release of that version, its artifact made where it is not there yet.
@@ -110,13 +117,17 @@ class Platform(Protocol):
         """What of the environment does not run though it should, each with what to do."""
 
     def live(self) -> Traffic:
-        """Who has the users now, observed."""
+        """Who has the users now, observed.
+
+        In an environment that rolls: ``Color.LIVE`` and the identity of what stands there, though the one before it may
+        still answer; the token changes with every ``stand_up``.
+        """
 
     def standing(self, color: Color) -> Deployment | None:
-        """What stands in a color, whether it runs or not."""
+        """What stands in a color, whether it runs or not; in ``live``, what was stood up last, ready or not."""
 
     def health(self, color: Color) -> Health:
-        """Whether what stands in a color runs."""
+        """Whether what stands in a color runs; in ``live``, whether it has replaced all of the one before it."""
 
     def migrate(self, release: Release) -> str:
         """Bring the database to the level the release needs; says what was done.
@@ -135,7 +146,7 @@ class Platform(Protocol):
         """
 
     def shortage(self) -> str | None:
-        """What two colors need more of than there is, such as database connections, or ``None``."""
+        """What two releases side by side need more of than there is, such as database connections, or ``None``."""
 
     def tidy(self) -> None:
         """Remove what a killed run left that stands in no color, such as the rehearsal of a migration."""
@@ -143,16 +154,22 @@ class Platform(Protocol):
     def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
         """Stand a release up in a color that has no users, and wait until it is ready and answers as itself.
 
+        In ``live`` it replaces who stands there gradually, under the users' requests: who stood there answers until the
+        new one is ready, and users meet both in between. Where it does not become ready it is left standing, and who
+        stood there still answers as far as it can; to stand that one up again is the way back. What a signal
+        or a kill interrupts is left as it is.
+
         Raises:
             NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
-            Conflict: where the color has the users, or a newer generation acts on the environment.
+            Conflict: where the color has the users and is not ``live``, or a newer generation acts on the environment;
+                nothing was changed.
         """
 
     def remember(self, deployment: Deployment) -> None:
         """Keep what is known of a deployment: whether it was verified, until when it is kept."""
 
     def address(self, color: Color) -> Address:
-        """Where a color is reached without being live."""
+        """Where a color is reached without being live; of ``live``, the users' address."""
 
     def users(self) -> Address:
         """Where users reach whoever is live."""
@@ -161,10 +178,11 @@ class Platform(Protocol):
         """Ask the ready path once: of a color at its own address, or of whoever answers users where it is ``None``."""
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
-        """The one write that moves users.
+        """The one write that moves users between colors.
 
         Raises:
-            Conflict: where traffic is no longer as ``expected``, or nothing stands in ``to``; nothing was changed.
+            Conflict: where traffic is no longer as ``expected``, or nothing stands in ``to``, or the environment rolls;
+                nothing was changed.
         """
 
     def observe(self, identity: Identity, since: float) -> Observation:
@@ -184,8 +202,10 @@ class Platform(Protocol):
     def retire(self, color: Color) -> None:
         """Remove what stands in a color.
 
+        What stands in ``live`` is removed too, users or not: a first release that failed has nobody to give way to.
+
         Raises:
-            Conflict: where the color has the users.
+            Conflict: where the color has the users and is not ``live``.
         """
 
     def log(self, color: Color, offset: int = 0) -> tuple[str, int]:

@@ -17,7 +17,7 @@ import psutil
 from bench.traffic import Plan, Sample, Traffic
 from deploy.audit import AuditLog
 from deploy.journal import JournalFile
-from deploy.model import Color, Outcome, Record
+from deploy.model import COLORS, Outcome, Record
 from deploy.platform.observer import answer_of
 from tests.world import World
 
@@ -233,7 +233,7 @@ def strays(world: World) -> Iterator[str]:
     """Processes of the world beyond its router and what stands in its colors."""
     platform: Any = world.controller().platform
     known = {}
-    for color in Color:
+    for color in COLORS:
         deployment = platform.standing(color)
         health = platform.health(color)
         if deployment is None:

@@ -111,9 +111,9 @@ def ended(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, s
 def kill_color(world: World, version: str, how: signal.Signals = signal.SIGKILL) -> int:
     """Send a signal to the process of a version; its pid."""
     platform = world.controller().platform
-    from deploy.model import Color
+    from deploy.model import COLORS
 
-    for color in Color:
+    for color in COLORS:
         deployment = platform.standing(color)
         if deployment is not None and deployment.release.version == version:
             pid = int(platform.health(color).instance.split(":")[0])

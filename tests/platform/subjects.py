@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from deploy.model import Color
+from deploy.model import COLORS, Color
 from deploy.platform import Platform
 from deploy.platform.fake import FakePlatform
 from deploy.platform.local import LocalPlatform, process
@@ -79,6 +79,6 @@ class Local:
         """Nobody live and nothing standing, without another start of the router."""
         platform = self.open()
         platform.router.route_users(None, "0:none", None)
-        for color in Color:
+        for color in COLORS:
             platform.retire(color)
         return self

@@ -29,7 +29,7 @@ def test_nobody_is_live_at_first(platform: Platform) -> None:
     """A new environment has no live color, and nothing stands in either."""
     traffic = platform.live()
     assert (traffic.color, traffic.identity) == (None, None)
-    assert [platform.standing(color) for color in Color] == [None, None]
+    assert [platform.standing(color) for color in platform.places] == [None, None]
     assert platform.answer(None).identity is None
 
 
@@ -227,7 +227,7 @@ def test_a_log_is_read_from_where_it_was_left(platform: Platform) -> None:
 
 def test_a_color_and_the_users_have_addresses_of_their_own(platform: Platform) -> None:
     """Nobody reaches a candidate by the users' address."""
-    addresses = {platform.users().url, *(platform.address(color).url for color in Color)}
+    addresses = {platform.users().url, *(platform.address(color).url for color in platform.places)}
     assert len(addresses) == 3
 
 

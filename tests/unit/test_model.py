@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deploy.errors import ExitStatus
-from deploy.model import Color, Identity, Kind, Objection, Step, exit_status_of
+from deploy.model import COLORS, Color, Identity, Kind, Objection, Step, exit_status_of
 from tests.unit.made import EXPECTED, OTHER, record
 
 WORD = st.text(st.characters(codec="ascii", exclude_characters=";=", categories=("L", "N", "P", "S")), min_size=1)
@@ -50,8 +50,14 @@ def test_spaces_and_more_in_a_header_are_borne() -> None:
 
 def test_the_other_color_of_the_other_is_the_same() -> None:
     """There are two colors."""
-    assert [color.other.other for color in Color] == list(Color)
+    assert [color.other.other for color in COLORS] == list(COLORS)
     assert OTHER.color.other is EXPECTED.color
+
+
+def test_beside_the_one_place_of_an_environment_that_rolls_there_is_no_other() -> None:
+    """Whoever asks for it has taken it for a color."""
+    with pytest.raises(ValueError, match="one place"):
+        Color.LIVE.other  # noqa: B018 - a property that raises
 
 
 def test_a_value_is_frozen_and_refuses_unknown_keys() -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from deploy.errors import Conflict, PlatformError
 from deploy.journal import write_durably
-from deploy.model import Color, Deployment, Identity, Release, Traffic, now
+from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic, now
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.local import artifact, process, tls
 from deploy.platform.local.envoy import PLACES
@@ -19,6 +19,8 @@ from deploy.settings import Settings
 
 class LocalPlatform(Machine):
     """One environment on this machine; implements :class:`deploy.platform.base.Platform`."""
+
+    places = COLORS
 
     def __init__(self, settings: Settings, environment: str) -> None:
         super().__init__(settings, environment)
@@ -50,7 +52,7 @@ class LocalPlatform(Machine):
             record = self.root / "services" / f"{name}.json"
             if service.command and not process.running(process.remembered(record)):
                 found.append(f"the service {name} does not run: run 'verdigris up'")
-        stopped = (color for color in Color if self.standing(color) is not None and not self.health(color).running)
+        stopped = (color for color in COLORS if self.standing(color) is not None and not self.health(color).running)
         return [*found, *(f"{color} does not run: run 'verdigris up' to restore it" for color in stopped)]
 
     def migrate(self, release: Release) -> str:
@@ -237,7 +239,7 @@ class LocalPlatform(Machine):
                 require_free(port, "the router")
             self.router.start()
             did.append(f"router    Envoy, users at {self.users().url}")
-        for color in Color:
+        for color in COLORS:
             deployment = self.standing(color)
             if deployment is not None and not self.health(color).running:
                 self.stop(color)

@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.errors import PlatformError
 from deploy.journal import write_durably
-from deploy.model import Color, Identity
+from deploy.model import COLORS, Color, Identity
 from deploy.platform.local import process
 from deploy.platform.local.ports import Ports
 
@@ -22,7 +22,7 @@ _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Downstream
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _UPSTREAM = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-PLACES = (*map(str, Color), "rehearsal")
+PLACES = (*map(str, COLORS), "rehearsal")
 """What has a listener and a cluster of its own."""
 
 

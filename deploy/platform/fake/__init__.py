@@ -1,53 +1,25 @@
-"""The platform ``fake``: both colors, the router and the users in one JSON file, for tests that need no process.
+"""The platform ``fake``: every place, the router and the users in one JSON file, for tests that need no process.
 
 It is exact where a real platform is slow: a switch is seen at once, a release is ready at once or never. What the
 real ones meet by chance it meets on demand: a version that cannot start, a write that fails before or after its effect,
-users who stay behind. Another instance over the same folder sees the same world, so a crash is told by throwing one
-away.
+users who stay behind. Where it rolls, a release stands in ``live`` in two effects: first beside the one before it,
+which still answers users, then alone. Another instance over the same folder sees the same world, so a crash is told by
+throwing one away.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-
-from pydantic import Field
+from typing import Literal
 
 from deploy.errors import Conflict, NotReady, UsageError
-from deploy.journal import write_durably
-from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
+from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
+from deploy.platform.fake import world as world_file
+from deploy.platform.fake.world import READY_FAULTS, Place, World
 
-READY_FAULTS = {
-    "exits-at-once": "ended at once: its process ended with exit code 3",
-    "never-ready": "was not ready in time: the ready path answered 503",
-    "other-version": "answers as another release: not what was deployed",
-}
-"""What a version's plan may say of it, and why it then cannot become ready."""
 DEPLOYED = "2026-01-01T00:00:00.000Z"
-
-
-class Place(Value):
-    """What a color holds."""
-
-    deployment: Deployment
-    running: bool = True
-    instance: int = 1
-    open_requests: int = 0
-    log: str = ""
-
-
-class World(Value):
-    """Everything there is, as it stands in the file."""
-
-    stamp: int = 0
-    """The newest generation that wrote; an older one is refused."""
-    writes: int = 0
-    live: Color | None = None
-    places: dict[Color, Place] = Field(default_factory=dict)
-    built: tuple[str, ...] = ()
-    migrations: tuple[str, ...] = ()
 
 
 class FakePlatform:
@@ -58,6 +30,7 @@ class FakePlatform:
         versions: the versions there are, each with its fault (a key of :data:`READY_FAULTS`) or ``""``.
         faults: what a verb raises in place of its effect, by the verb's name.
         hook: told every moment, ``switch`` before its effect and ``after switch`` after it; it may raise.
+        strategy: ``blue-green``, or ``rolling`` with one place, ``live``.
     """
 
     def __init__(
@@ -66,8 +39,11 @@ class FakePlatform:
         versions: Mapping[str, str],
         faults: Mapping[str, BaseException] | None = None,
         hook: Callable[[str], None] = lambda _moment: None,
+        strategy: Literal["blue-green", "rolling"] = "blue-green",
     ) -> None:
         self.root = root
+        self.rolling = strategy == "rolling"
+        self.places: tuple[Color, ...] = (Color.LIVE,) if self.rolling else COLORS
         self.versions = dict(versions)
         self.faults = dict(faults or {})
         self.hook = hook
@@ -93,7 +69,7 @@ class FakePlatform:
 
     def problems(self) -> list[str]:
         """Which colors do not run though they should."""
-        stopped = [color for color, place in self.world.places.items() if not place.running]
+        stopped = [color for color, place in self.world.places.items() if place.answering is None]
         return [f"{color} does not run: run 'verdigris up' to restore it" for color in stopped]
 
     def migrate(self, release: Release) -> str:
@@ -123,18 +99,18 @@ class FakePlatform:
         self._fail("health")
         place = self.world.places.get(color)
         if place is None or not place.running:
-            return Health(running=False, reason="its process ended" if place else "nothing stands there")
+            return Health(running=False, reason=place.reason if place else "nothing stands there")
         return Health(running=True, instance=str(place.instance))
 
     def remember(self, deployment: Deployment) -> None:
         """Keep what is known of a deployment."""
         place = self.world.places.get(deployment.color)
         new = place.model_copy(update={"deployment": deployment}) if place else Place(deployment=deployment)
-        self._change("remember", self._with(deployment.color, new))
+        self._change("remember", self.world.holding(deployment.color, new))
 
     def address(self, color: Color) -> Address:
         """A name that nobody resolves."""
-        return Address(url=f"http://{color}.invalid")
+        return self.users() if color is Color.LIVE else Address(url=f"http://{color}.invalid")
 
     def users(self) -> Address:
         """A name that nobody resolves."""
@@ -143,10 +119,11 @@ class FakePlatform:
     def answer(self, color: Color | None) -> Answer:
         """What runs in a color answers as itself; a color where nothing runs answers 503."""
         self._fail("answer")
-        place = self.world.places.get(color or self.world.live or Color.BLUE)
-        if place is None or not place.running or (color is None and self.world.live is None):
+        asked = color or self.world.live
+        place = self.world.places.get(asked) if asked else None
+        if place is None or place.answering is None:
             return Answer(status=503, identity=None, seen="503 from nobody it names")
-        who = place.deployment.identity
+        who = place.answering.identity
         return Answer(status=200, identity=who, seen=f"200 from {who}")
 
     # --- a color comes and goes --------------------------------------------------------------------------------
@@ -163,26 +140,31 @@ class FakePlatform:
         """Nothing is left beside the colors here."""
 
     def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
-        """Put a release into a color without users; it is ready at once or never."""
+        """Put a release into a color without users, or in ``live`` in the place of another; ready at once or never."""
         self._require_idle(color, "a release never stands up there")
         self._require_present(generation)
         deployment = Deployment(color=color, release=release, generation=generation, deployed=DEPLOYED)
         before = self.world.places.get(color)
-        place = Place(deployment=deployment, instance=before.instance + 1 if before else 1)
+        place = begun = Place(deployment=deployment, instance=before.instance + 1 if before else 1)
         fault = self.versions.get(release.version, "")
-        if fault == "exits-at-once":
-            place = place.model_copy(update={"running": False})
-        self._change("stand_up", self._with(color, place, stamp=generation))
+        written: dict[str, object] = {"stamp": generation}
+        if self.rolling:
+            begun = place.model_copy(update={"running": False, "before": before.answering if before else None})
+            written |= {"live": Color.LIVE, "writes": self.world.writes + 1}
+        elif fault == "exits-at-once":
+            begun = place.model_copy(update={"running": False})
+        self._change("stand_up", self.world.holding(color, begun, **written))
         if fault in READY_FAULTS:
             raise NotReady(f"{release.version} in {color} {READY_FAULTS[fault]}")
+        if self.rolling:
+            self._change("replace", self.world.holding(color, place))
         return deployment
 
     def retire(self, color: Color) -> None:
         """Remove what stands in a color."""
         self._require_idle(color, "it is never retired")
         if color in self.world.places:
-            left = {other: place for other, place in self.world.places.items() if other is not color}
-            self._change("retire", self.world.model_copy(update={"places": left}))
+            self._change("retire", self.world.without(color))
 
     def open_requests(self, color: Color) -> int:
         """What :meth:`tell` said."""
@@ -205,6 +187,8 @@ class FakePlatform:
         present = self.live()
         if present.token != expected.token:
             raise Conflict(f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it")
+        if self.rolling:
+            raise Conflict("this environment rolls: users go where a release stands up, and nowhere else")
         if to not in self.world.places:
             raise Conflict(f"nothing stands in {to}; users are not sent there")
         self._require_present(generation)
@@ -228,10 +212,10 @@ class FakePlatform:
 
     def up(self) -> list[str]:
         """Restore what stood in the colors."""
-        stopped = {color: place for color, place in self.world.places.items() if not place.running}
+        stopped = {color: place for color, place in self.world.places.items() if place.answering is None}
         for color, place in stopped.items():
             again = place.model_copy(update={"running": True, "instance": place.instance + 1})
-            self._change("up", self._with(color, again))
+            self._change("up", self.world.holding(color, again))
         return [f"{color} {place.deployment.release.version} restored" for color, place in stopped.items()]
 
     def down(self) -> list[str]:
@@ -246,14 +230,11 @@ class FakePlatform:
     @property
     def world(self) -> World:
         """What is in the file."""
-        try:
-            return World.model_validate_json(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return World()
+        return world_file.read(self.path)
 
     def tell(self, color: Color, **changes: object) -> None:
         """Change a place from outside: ``running=False`` kills it, ``open_requests=1`` keeps it busy, ``log="..."``."""
-        self._write(self._with(color, self.world.places[color].model_copy(update=changes)))
+        self._write(self.world.holding(color, self.world.places[color].model_copy(update=changes)))
 
     def move(self, color: Color | None) -> None:
         """Move the users from outside, as a person with an emergency would."""
@@ -270,16 +251,15 @@ class FakePlatform:
         return Release(version=version, build=f"b{version}", config="c0", artifact=f"fake:{version}")
 
     def _require_idle(self, color: Color, what: str) -> None:
-        if self.world.live is color:
+        if color not in self.places:
+            raise Conflict(f"{color} is no place of this environment")
+        if self.world.live is color and not self.rolling:
             raise Conflict(f"{color} has the users; {what}")
 
     def _require_present(self, generation: int) -> None:
         """The fence: a holder that was paused and wakes after a takeover writes nothing (fault 32)."""
         if generation < self.world.stamp:
             raise Conflict(f"generation {self.world.stamp} acts on this environment now; {generation} is over")
-
-    def _with(self, color: Color, place: Place, **changes: object) -> World:
-        return self.world.model_copy(update={"places": {**self.world.places, color: place}, **changes})
 
     def _fail(self, verb: str) -> None:
         if verb in self.faults:
@@ -294,5 +274,4 @@ class FakePlatform:
         self.hook(f"after {verb}")
 
     def _write(self, world: World) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
-        write_durably(self.path, json.dumps(world.model_dump(mode="json"), indent=1))
+        world_file.write(self.path, world)
