@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from deploy.platform import Address
-from deploy.platform.observer import connect
+from deploy.platform.connection import connect
 from deploy.samples import Sample
 
 THREADS = (16, 200)

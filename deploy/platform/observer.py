@@ -1,21 +1,14 @@
-"""What a switch looks like from outside: fresh and kept-alive connections, HTTP and HTTPS.
-
-Plain ``http.client`` on purpose: it never retries, and a connection is exactly one connection.
-"""
+"""What a switch looks like from outside: fresh and kept-alive connections, HTTP and HTTPS."""
 
 import contextlib
-import functools
 import http.client
-import ssl
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from deploy.model import Identity
 from deploy.platform.base import Address, Observation
+from deploy.platform.connection import TIMEOUT, connect
 
-TIMEOUT = 2.0
-"""Seconds for one answer."""
 KEPT = 6
 """Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""
 WARM_SECONDS = 0.5
@@ -24,12 +17,13 @@ ROUNDS = 3
 """Rounds in a row in which every answer must be the new one."""
 
 
-def answer_of(url: str, header: str, timeout: float = TIMEOUT) -> tuple[int | None, Identity | None, str]:
+def answer_of(
+    address: Address, path: str, header: str, timeout: float = TIMEOUT
+) -> tuple[int | None, Identity | None, str]:
     """One request on a connection of its own: status, identity, and what was seen in words."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    connection = connect(address, timeout=timeout)
     try:
-        return _ask(connection, parts.path or "/", header)
+        return _ask(connection, path, header)
     finally:
         connection.close()
 
@@ -124,21 +118,3 @@ class Observer:
                 yield _ask(connection, self.path, self.header)
             finally:
                 connection.close()
-
-
-def connect(users: Address, *, secure: bool, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
-    """A connection of a user's, not yet opened: HTTP, or HTTPS with its certificate verified.
-
-    Args:
-        timeout: seconds for one answer.
-    """
-    parts = urlsplit(str(users.secure_url) if secure else users.url)
-    if parts.scheme == "http":
-        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
-    return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=_trust(users.ca))
-
-
-@functools.cache
-def _trust(authority: str | None) -> ssl.SSLContext:
-    """Whom to trust; reading the certificates for each connection would cost more than the request."""
-    return ssl.create_default_context(cafile=authority)

@@ -203,7 +203,7 @@ def wrong(world: World, before: str | None) -> Iterator[str]:
         yield "nobody is live"
     if traffic.color is not None and (live is None or not live.verified):
         yield f"live is {traffic.color}, which was not verified"
-    status, identity, seen = answer_of(platform.users().url + "/", "x-release")
+    status, identity, seen = answer_of(platform.users(), "/", "x-release")
     if (status, identity) != ((200, live.identity) if live else (503, None)):
         yield f"users are answered {seen}, live is {live.identity if live else 'nobody'}"
     if record is not None:

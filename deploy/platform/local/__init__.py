@@ -181,7 +181,7 @@ class LocalPlatform(Machine):
     def answer(self, color: Color | None) -> Answer:
         """Ask the application's ready path once."""
         address = self.users() if color is None else self.address(color)
-        status, identity, seen = answer_of(address.url + self.local.ready, self.settings.identity.header)
+        status, identity, seen = answer_of(address, self.local.ready, self.settings.identity.header)
         return Answer(status=status, identity=identity, seen=seen)
 
     # --- users move --------------------------------------------------------------------------------------------

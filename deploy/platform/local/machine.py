@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.errors import NotReady, PlatformError, Refused, UsageError
 from deploy.model import Deployment, Identity, Release
+from deploy.platform.base import Address
 from deploy.platform.local import artifact, process
 from deploy.platform.local.envoy import Envoy
 from deploy.platform.local.ports import Ports, require_free
@@ -107,14 +108,14 @@ class Machine:
         """
         version, began = deployment.release.version, time.monotonic()
         deadline, ready_since = began + self.local.ready_seconds, None
-        url, header = self.router.url(place) + self.local.ready, self.settings.identity.header
+        address, header = Address(url=self.router.url(place)), self.settings.identity.header
         while True:
             if not process.running(process.remembered(self.record(place))):
                 raise NotReady(
                     f"{version} in {place} ended after {time.monotonic() - began:.1f} s: {self.end_of(place)}; "
                     f"it logged last:\n{process.tail(self.log_file(place))}"
                 )
-            status, identity, seen = answer_of(url, header)
+            status, identity, seen = answer_of(address, self.local.ready, header)
             present = time.monotonic()
             if status is not None and status < 500 and identity is not None and identity != deployment.identity:
                 raise NotReady(
@@ -189,17 +190,19 @@ class Machine:
                 env=artifact.resolve(service.env, values, self.settings.root, f"services.{name}.env"),
                 record=record,
             )
-            self._await_service(name, f"http://127.0.0.1:{port}{service.ready}", started)
+            self._await_service(name, Address(url=f"http://127.0.0.1:{port}"), service.ready, started)
             did.append(f"service   {name} on port {port}")
         return did
 
-    def _await_service(self, name: str, url: str, started: process.Started) -> None:
+    def _await_service(self, name: str, address: Address, ready: str, started: process.Started) -> None:
         deadline, log = time.monotonic() + 20, self.log_file(name)
-        while answer_of(url, "")[0] != 200:
+        while answer_of(address, ready, "")[0] != 200:
             if not process.running(started):
                 raise PlatformError(f"the service {name} exited at once:\n{process.tail(log)}")
             if time.monotonic() > deadline:
-                raise PlatformError(f"the service {name} does not answer at {url} after 20 s:\n{process.tail(log)}")
+                raise PlatformError(
+                    f"the service {name} does not answer at {address}{ready} after 20 s:\n{process.tail(log)}"
+                )
             time.sleep(0.03)
 
     def require_running(self) -> None:
