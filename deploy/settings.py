@@ -62,6 +62,7 @@ SIZE_LIMIT = 1_000_000
 """Bytes; a settings file larger than this is refused unread."""
 DEPTH_LIMIT = 50
 """Parts of a dotted key."""
+_PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
 
 
 class Environment(Table):
@@ -73,6 +74,10 @@ class Environment(Table):
     """How a release comes to the users."""
     url: str | None = None
     """The users' address; on ``local`` it is made from ``local.port``."""
+    address: str | None = None
+    """The host, or host:port, that is connected to in place of what DNS says; what is verified stays the name."""
+    ca: str | None = None
+    """A file of certificates to trust in place of the system's."""
     namespace: str | None = None
     """The Kubernetes namespace."""
     suites: tuple[str, ...] = ("smoke", "verification", "performance")
@@ -109,6 +114,8 @@ class Environment(Table):
                 raise ValueError('platform = "local" needs a table "local" with port, command and artifact')
             if self.url is not None:
                 raise ValueError("url is made from local.port where the platform is local")
+            if self.address is not None or self.ca is not None:
+                raise ValueError("address and ca belong to an environment with a url")
             if self.strategy != "blue-green":
                 raise ValueError('the strategy of a local environment is "blue-green"')
         elif self.local is not None:
@@ -119,7 +126,15 @@ class Environment(Table):
             raise ValueError('database.embedded belongs to platform = "local" only')
         if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):
             raise ValueError(f"url = {self.url!r} is not an http or https address")
+        place = _PLACE.fullmatch(self.address or "host")
+        if place is None or int(place[2] or 0) > 65535:
+            raise ValueError(f'address = {self.address!r} is no host or host:port, such as "127.0.0.1:8443"')
         return self
+
+    @property
+    def https(self) -> bool:
+        """Whether users are served over HTTPS."""
+        return self.local.tls if self.local is not None else urlsplit(self.url or "").scheme == "https"
 
 
 def _default_suites() -> dict[str, SuiteSettings]:
@@ -172,6 +187,24 @@ class Settings(Table):
         if name not in self.environments:
             raise UsageError(f"unknown environment {name!r}; {self.path.name} has: {listed(self.environments)}")
         return self.environments[name]
+
+    def authority(self, name: str) -> str | None:
+        """The file of the certificates that are trusted in that environment, where it names one.
+
+        Raises:
+            SettingsError: where it holds none.
+        """
+        ca = self.environment(name).ca
+        if ca is None:
+            return None
+        path = self.root / ca
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise SettingsError(f"environments.{name}.ca = {ca!r} cannot be read: {error.strerror}") from None
+        if "-----BEGIN CERTIFICATE-----" not in text:
+            raise SettingsError(f"environments.{name}.ca = {ca!r} holds no certificate in PEM form")
+        return str(path)
 
     def checks_of(self, name: str) -> Checks:
         """What the suites know of the application in that environment."""

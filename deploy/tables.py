@@ -178,6 +178,8 @@ class Checks(Table):
     """The load and its budgets."""
     answer_ms: float = Field(default=1000, gt=0)
     """Milliseconds within which a health endpoint and a page must answer."""
+    certificate_days: float = Field(default=14, ge=0)
+    """Days for which the certificate of an address served over HTTPS must still be valid."""
 
 
 class WatchSettings(Table):
