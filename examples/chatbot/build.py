@@ -72,7 +72,7 @@ def copy_sources(version: str, root: Path) -> None:
     """Copy the package, the entry points, and the migrations up to the one this version needs."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
     shutil.copytree(SOURCE / "chatbot", root / "chatbot", ignore=ignore)
-    for name in ("run.py", "migrate.py", "requirements.txt"):
+    for name in ("run.py", "migrate.py", "requirements.txt", "requirements.lock"):
         shutil.copyfile(SOURCE / name, root / name)
     revisions = root / "migrations" / "versions"
     revisions.mkdir(parents=True)
