@@ -22,7 +22,7 @@ from deploy.platform import Platform, open_platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.redact import Redactor, secrets
-from deploy.release import release
+from deploy.rolling import by_strategy
 from deploy.settings import Settings
 from deploy.tools import Flow, Signals, Tools
 from deploy.verify import Verifier
@@ -67,7 +67,7 @@ class Controller:
             if fewer_tests:
                 record = record.with_changes(notes={**record.notes, "fewer tests": fewer_tests})
             tools = self._tools(record, fewer_tests)
-            return self._drive(record, release(record, tools))
+            return self._drive(record, by_strategy(record, tools))
 
     def rollback(self, reason: str = "") -> Record:
         """Move the users back to the release that was live before."""
@@ -90,7 +90,7 @@ class Controller:
         with self._acting(f"candidate {version}", receive=_interrupt):
             record = self._new("candidate", version)
             traffic = self.platform.live()
-            color = recovery.idle_color(traffic)
+            color = recovery.idle_color(traffic, self.platform.places)
             live = self.platform.standing(traffic.color) if traffic.color else None
             record = record.with_changes(live=live, candidate=color)
             self._write(record)

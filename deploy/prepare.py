@@ -6,7 +6,8 @@ and the migration, proved on a copy of the database with the live version and th
 
 from deploy.errors import NotReady
 from deploy.model import Color, Kind, Record, Traffic
-from deploy.tools import Tools, noting, objecting
+from deploy.platform import Platform
+from deploy.tools import Tools, noting, objecting, rolls
 
 
 def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
@@ -14,11 +15,11 @@ def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
     platform = tools.platform
     traffic = platform.live()
     live = platform.standing(traffic.color) if traffic.color else None
-    candidate = traffic.color.other if traffic.color else Color.BLUE
-    record = record.with_changes(live=live, candidate=candidate)
+    record = record.with_changes(live=live, candidate=candidate_place(platform, traffic))
     if live is not None:
         answer = platform.answer(None)
-        if answer.status is not None and answer.status < 500 and answer.identity != live.identity:
+        stranger = answer.status is not None and answer.status < 500 and answer.identity != live.identity
+        if stranger and not (rolls(platform) and not platform.health(live.color).running):  # a deploy that got stuck
             text = f"users are answered by {answer.seen}, live is {live.identity}"
             return objecting(record, "live", Kind.REFUSED, text), traffic
     release_ = platform.prepare(record.version)
@@ -29,6 +30,13 @@ def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
     if not record.objections and live is not None:
         record = _rehearse(record, tools)
     return record, traffic
+
+
+def candidate_place(platform: Platform, traffic: Traffic) -> Color:
+    """Where a candidate stands up: the idle color, or in the place of who is live where the strategy is ``rolling``."""
+    if rolls(platform):
+        return Color.LIVE
+    return traffic.color.other if traffic.color else Color.BLUE
 
 
 def _rehearse(record: Record, tools: Tools) -> Record:

@@ -6,12 +6,13 @@ number of times: where the world is already as it has to be, it changes nothing.
 
 import time
 
+from deploy import rolling
 from deploy.back import back, restore, write_back
-from deploy.errors import NotReady, PlatformError, VerdigrisError
-from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
+from deploy.errors import NotReady, PlatformError, Refused, UsageError, VerdigrisError
+from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
 from deploy.platform import Platform
 from deploy.release import keep, settle
-from deploy.tools import Flow, Tools, finish, noting, objecting
+from deploy.tools import Flow, Tools, finish, noting, objecting, rolls
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
@@ -19,14 +20,21 @@ _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWI
 def recover(record: Record, tools: Tools) -> Flow:
     """Bring what ``record`` left to an end: one verified color live, and nothing half done.
 
+    Where the environment rolls, see :func:`deploy.rolling.recover`.
+
     Before the switch, the candidate is taken away. After it, the users go back to where they were: a watch that was not
     finished proves nothing. Where there is nothing to go back to, they stay on the candidate, which was verified.
     """
+    if record.candidate is not None and record.candidate not in tools.platform.places:
+        text = f"a {record.action} into {record.candidate} was left here, and the strategy was changed since"
+        raise Refused(f"{text}: set it back, recover, then change it")
     traffic = tools.platform.live()
     record = record.with_changes(generation=max(record.generation, tools.generation))
     record = noting(record, "recovered", f"found at {record.step}, users on {traffic.color or 'nobody'}")
     if record.action == "rollback":
         yield from _finish_rollback(record, tools, traffic)
+    elif rolls(tools.platform):
+        yield from rolling.recover(record, tools)
     elif traffic.color is None or traffic.color != record.candidate:
         yield from _not_switched(record, tools)
     elif record.step is Step.SETTLE:
@@ -104,18 +112,21 @@ def rollback(record: Record, tools: Tools, to: Deployment | None) -> Flow:
         yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
         return
     if not to.verified:
-        text = f"{to.release.version} in {to.color} was never verified; users are not sent there"
+        text = f"{in_place(to.color, to.release.version)} was never verified; users are not sent there"
         yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
         return
     record = record.with_changes(
         live=live, candidate=to.color, release=to.release, version=to.release.version, verified=True
     )
-    record = record.at(Step.ROLLBACK, f"users go back to {to.color} {to.release.version}")
+    record = record.at(Step.ROLLBACK, f"users go back to {in_place(to.color, to.release.version)}")
     yield record
     yield from _move_back(record, tools, traffic)
 
 
 def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
+    if rolls(tools.platform):
+        yield from rolling.go_back(record, tools)
+        return
     platform = tools.platform
     assert record.candidate is not None and record.release is not None  # noqa: S101, PT018
     standing = platform.standing(record.candidate)
@@ -155,12 +166,23 @@ def previous(platform: Platform, remembered: Deployment | None) -> Deployment | 
     live = platform.live().color
     if live is None:
         return None
+    if live is Color.LIVE:
+        present = platform.standing(live)
+        if remembered is None or present is None or remembered.color is not live:
+            return None
+        return remembered if remembered.release != present.release else None
     standing = platform.standing(live.other)
     if standing is not None and standing.verified and standing.kept_until is not None:
         return standing
     return remembered if remembered is not None and remembered.color is not live else None
 
 
-def idle_color(traffic: Traffic) -> Color:
-    """The color that a candidate stands up in."""
+def idle_color(traffic: Traffic, places: tuple[Color, ...] = COLORS) -> Color:
+    """The color that a candidate stands up in.
+
+    Raises:
+        UsageError: where the environment rolls and so has none.
+    """
+    if Color.LIVE in places:
+        raise UsageError("this environment rolls: it has no idle color for a candidate, only what is live")
     return traffic.color.other if traffic.color else Color.BLUE

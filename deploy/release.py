@@ -83,7 +83,8 @@ def _verify(record: Record) -> Record:
     return record.at(Step.VERIFY, f"{', '.join(record.required)} against {record.candidate}")
 
 
-def _do_migrate(record: Record, tools: Tools) -> Record:
+def migrate(record: Record, tools: Tools) -> Record:
+    """Bring the database to what the release needs."""
     assert record.release is not None  # noqa: S101
     return noting(record, "migration", tools.platform.migrate(record.release))
 
@@ -95,7 +96,8 @@ def _do_deploy(record: Record, tools: Tools) -> Record:
     return noting(record, "ready after", f"{time.monotonic() - began:.1f} s")
 
 
-def _do_verify(record: Record, tools: Tools) -> Record:
+def verify(record: Record, tools: Tools) -> Record:
+    """Run the required suites against the candidate, up to the first that objects, and remember that all passed."""
     deployment = candidate_of(record, tools.platform)
     instance = tools.platform.health(deployment.color).instance
     for suite in record.required:
@@ -103,8 +105,9 @@ def _do_verify(record: Record, tools: Tools) -> Record:
         record = record.with_changes(suites=(*record.suites, result)).objecting(*found)
         if found:
             tools.told(f"{suite}: {result.verdict}")
-            if any(objection.rule == "failure" for objection in found) and record.live is not None:
-                control, said = tools.verifier.control(suite, record.live, record.tests[suite])
+            live, failed = record.live, any(objection.rule == "failure" for objection in found)
+            if failed and live is not None and live.color is not deployment.color:
+                control, said = tools.verifier.control(suite, live, record.tests[suite])
                 record = record.with_changes(suites=(*record.suites, control)).objecting(*said)
             return _same_process(record, tools, deployment, instance)
         tools.told(f"{suite}: {result.passed} of {result.collected} passed in {result.seconds:.1f} s")
@@ -127,9 +130,9 @@ def _same_process(record: Record, tools: Tools, deployment: Deployment, instance
 
 
 _EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = {
-    _migrate: _do_migrate,
+    _migrate: migrate,
     _deploy: _do_deploy,
-    _verify: _do_verify,
+    _verify: verify,
 }
 
 
@@ -166,7 +169,7 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     platform.hold_connections()  # now, so that a rollback need not ask the candidate for anything
     try:
         with tools.signals.interruptible():
-            record = _watch(record, tools, deployment, probe)
+            record = watch(record, tools, deployment, probe)
     except Interrupted as signal:
         record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
     except (VerdigrisError, OSError) as error:  # a watch that cannot go on has not proven anything
@@ -177,7 +180,8 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     yield from settle(record, tools)
 
 
-def _watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -> Record:
+def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -> Record:
+    """Watch the users on the candidate, with smoke through their address beside it."""
     stop, pool = threading.Event(), ThreadPoolExecutor(1)
     first = "smoke" if "smoke" in record.required else record.required[0]
     run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deploy.errors import ExitStatus, Interrupted
-from deploy.model import Kind, Objection, Outcome, Record, Step, exit_status_of
+from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
 from deploy.platform import Platform
 from deploy.probe import Probe
 from deploy.settings import Environment
@@ -52,6 +52,11 @@ class Tools:
     signals: Signals = field(default_factory=Signals)
     told: Callable[[str], None] = lambda _text: None
     watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
+
+
+def rolls(platform: Platform) -> bool:
+    """Whether the strategy of the environment is ``rolling``."""
+    return Color.LIVE in platform.places
 
 
 def finish(record: Record, outcome: Outcome) -> Record:

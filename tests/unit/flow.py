@@ -4,14 +4,14 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deploy.journal import Confirmed, JournalFile
-from deploy.model import Color, Deployment, Kind, Objection, Record, SuiteResult
+from deploy.model import Color, Deployment, Kind, Objection, Outcome, Record, SuiteResult
 from deploy.platform.fake import FakePlatform
 from deploy.probe import Probe
 from deploy.recovery import previous, recover, rollback
-from deploy.release import release
+from deploy.rolling import by_strategy
 from deploy.samples import Sample
 from deploy.settings import Environment
 from deploy.tools import Flow, Tools
@@ -108,8 +108,9 @@ class Users(Probe):
 class Shop:
     """An environment in ``root``; each command is a process of its own, which may die at any moment."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, strategy: Literal["blue-green", "rolling"] = "blue-green") -> None:
         self.root = root
+        self.strategy = strategy
         root.mkdir(exist_ok=True)
         self.journal = JournalFile(root)
         self.told: list[str] = []
@@ -118,7 +119,7 @@ class Shop:
     def copy(self, root: Path) -> "Shop":
         """The same environment in another folder."""
         shutil.copytree(self.root, root)
-        other = Shop(root)
+        other = Shop(root, self.strategy)
         other.had_users = set(self.had_users)
         return other
 
@@ -132,18 +133,18 @@ class Shop:
             if left is not None and next(left, None) is None:
                 raise Killed(moment)
 
-        return FakePlatform(self.root, VERSIONS, hook=hook)
+        return FakePlatform(self.root, VERSIONS, hook=hook, strategy=self.strategy)
 
     def release(self, version: str, die_at: int | None = None, platform: FakePlatform | None = None) -> Record:
         """Recover, then release."""
         platform = platform or self.platform(die_at)
         self.recover(platform)
         made = record(version, self.journal.next_generation(), required=SUITES)
-        return self.drive(release(made, self.tools(platform, made.generation)))
+        return self.drive(by_strategy(made, self.tools(platform, made.generation)))
 
-    def rollback(self, die_at: int | None = None) -> Record:
+    def rollback(self, die_at: int | None = None, platform: FakePlatform | None = None) -> Record:
         """Recover, then move the users back."""
-        platform = self.platform(die_at)
+        platform = platform or self.platform(die_at)
         self.recover(platform)
         to = previous(platform, self.journal.read().previous)
         made = record(to.release.version if to else "none", self.journal.next_generation(), action="rollback")
@@ -181,13 +182,23 @@ class Shop:
         return last
 
     def check(self) -> None:
-        """The invariant: one color is live or none before the first; it was verified or had the users before."""
+        """The invariant: one color is live or none before the first; it was verified or had the users before.
+
+        Where it rolls, users meet a candidate before it is verified: somebody answers them at every moment, and the
+        invariant holds whenever nothing is on its way and no person is needed.
+        """
         world = FakePlatform(self.root, VERSIONS).world
         if world.live is None:
             assert not self.had_users, "the users were with somebody and are with nobody"
             return
         place = world.places.get(world.live)
         assert place is not None, f"the users are on {world.live}, where nothing stands"
+        left = self.journal.read().record
+        on_its_way = left is not None and (not left.finished or left.outcome is Outcome.PERSON_NEEDED)
+        if world.live is Color.LIVE and on_its_way:
+            assert place.answering is not None or not self.had_users, "nobody answers the users"
+            return
+        assert place.answering == place.deployment, f"{place.deployment.identity} does not answer its users"
         who = (world.live, place.deployment.release.version)
         assert place.deployment.verified or who in self.had_users, f"{who} was never verified and has the users"
         self.had_users.add(who)

@@ -2,10 +2,11 @@
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from deploy.model import Color, Outcome
 from tests.unit.flow import BAD_START, BAD_SUITE, BAD_WATCH, GOOD, Killed, Shop
@@ -17,10 +18,12 @@ MOMENT = st.one_of(st.none(), st.integers(0, 12))
 class Operations(RuleBasedStateMachine):
     """What persons and accidents do to an environment, in any order."""
 
+    strategy: Literal["blue-green", "rolling"] = "blue-green"
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.shop = Shop(Path(self.folder.name))
+        self.shop = Shop(Path(self.folder.name), self.strategy)
         self.generation = 0
 
     @initialize()
@@ -57,6 +60,7 @@ class Operations(RuleBasedStateMachine):
         except Killed:
             return
 
+    @precondition(lambda self: self.strategy == "blue-green")
     @rule()
     def idle_dies(self) -> None:
         """What stands in the idle color ends."""
@@ -82,5 +86,12 @@ class Operations(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Operations.TestCase.settings = settings(max_examples=8, stateful_step_count=6, deadline=None)
-TestOperations = Operations.TestCase
+class RollingOperations(Operations):
+    """The same where there is one place only."""
+
+    strategy = "rolling"
+
+
+TestOperations, TestRollingOperations = Operations.TestCase, RollingOperations.TestCase
+for _case in (TestOperations, TestRollingOperations):
+    _case.settings = settings(max_examples=8, stateful_step_count=6, deadline=None)
