@@ -98,12 +98,13 @@ def build_id(root: Path) -> str:
 
 
 def source_commit() -> str | None:
-    """Ask git for the commit of the sources; an export without git has none."""
+    """Ask git for the commit that last changed the sources; an export without git has none."""
+    words = ["git", "log", "-1", "--format=%H", "--", "."]
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=SOURCE, capture_output=True, text=True, check=False)
+        asked = subprocess.run(words, cwd=SOURCE, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    return asked.stdout.strip() or None if asked.returncode == 0 else None
 
 
 def make(version: str, root: Path) -> dict[str, str | None]:

@@ -12,19 +12,19 @@ import re
 import shlex
 import subprocess
 import sys
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from build import BuildError, install, source_commit
+
 SOURCE = Path(__file__).resolve().parent
-if str(SOURCE) not in sys.path:
-    sys.path.insert(0, str(SOURCE))
-
-from build import BuildError, describe, install  # noqa: E402
-
 EPOCH = 315532800
 """The time that every file of an image bears: 1 January 1980, the first that every archive format can say."""
+DOCKERFILE = SOURCE / "Dockerfile"
+MANIFEST = ("version", "image", "build", "migration")
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,23 @@ def ask_git(*words: str) -> str:
 
 
 def source() -> Source:
-    """Read commit, branch and the commit's time."""
-    seconds = ask_git("show", "--no-patch", "--format=%ct", "HEAD")
-    created = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
-    branch = ask_git("rev-parse", "--abbrev-ref", "HEAD")
-    return Source(ask_git("rev-parse", "HEAD"), "" if branch == "HEAD" else branch, created)
+    """Read the commit that last changed the sources, its time, and the branch; say so where they differ from it."""
+    commit = source_commit() or ""
+    created = ""
+    if commit:
+        seconds = int(ask_git("show", "--no-patch", "--format=%ct", commit))
+        created = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if ask_git("status", "--porcelain", "--", "."):
+        commit += "-changed"
+    branch = ask_git("branch", "--show-current")
+    return Source(commit, branch, created)
 
 
 def tags(version: str, origin: Source) -> list[str]:
     """Name an image by its version, by the commit it was made from, and by the branch that is on."""
-    branch = re.sub(r"[^A-Za-z0-9_.-]+", "-", origin.branch)
-    return [version, *(f"{version}-{word}" for word in (origin.commit[:12], branch) if word)]
+    commit, _, changed = origin.commit.partition("-")
+    words = ("-".join(filter(None, (commit[:12], changed))), re.sub(r"[^A-Za-z0-9_.-]+", "-", origin.branch))
+    return [version, *(f"{version}-{word}" for word in words if word)]
 
 
 def labels(built: dict[str, str | None], origin: Source) -> dict[str, str]:
@@ -72,78 +78,81 @@ def labels(built: dict[str, str | None], origin: Source) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def run(*words: str) -> None:
-    """Run a tool; what it says is seen only where it fails."""
+def run(*words: str) -> str:
+    """Run a tool and return what it printed; what it complained about is told where it fails."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     except FileNotFoundError as problem:
-        raise BuildError(f"{words[0]} is not installed; it makes the image") from problem
+        raise BuildError(f"{words[0]} is not installed; it is needed to make an image") from problem
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise BuildError(f"`{words[0]} {words[1]}` failed with {done.returncode}:\n{last}")
+        raise BuildError(f"`{' '.join(words[:2])}` failed with {done.returncode}:\n{last}")
+    return done.stdout.strip()
 
 
 def level(artifact: Path) -> None:
-    """Give every file of the artifact the same time, so that a layer made of it is found again."""
+    """Give every file of the artifact the same time, so that the layer made of it is found again."""
     for path in (artifact, *artifact.rglob("*")):
         os.utime(path, (EPOCH, EPOCH))
 
 
-def build(artifact: Path, names: list[str], said: dict[str, str], base: str | None) -> None:
-    """Build the image with buildah, which needs no daemon, and no network but for the packages."""
-    words = [
-        "buildah",
-        "bud",
-        "--quiet",
-        "--layers",
-        "--format",
-        "oci",
-        "--timestamp",
-        str(EPOCH),
-        "--identity-label=false",
-    ]
-    words += ["--isolation", "chroot", "--network", "host", "--file", str(SOURCE / "Dockerfile")]
+def build(artifact: Path, names: list[str], said: dict[str, str], base: str | None) -> str:
+    """Build the image with buildah, which needs no daemon; return the digest of its manifest."""
+    words = ["buildah", "bud", "--quiet", "--layers", "--format", "oci", "--timestamp", str(EPOCH)]
+    words += ["--identity-label=false", "--isolation", "chroot", "--network", "host", "--file", str(DOCKERFILE)]
     if base:
         words += ["--build-arg", f"PYTHON_IMAGE={base}"]
-        if base.startswith("localhost/"):
-            words += ["--pull-never"]
+        words += ["--pull-never"] if base.startswith("localhost/") else []
     words += [word for name, value in said.items() for word in ("--label", f"{name}={value}")]
     words += [word for name in names for word in ("--tag", name)]
     run(*words, str(artifact))
+    return run("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}", names[0])
 
 
-def export(name: str, archive: Path, folder: Path) -> str:
-    """Write the image as an OCI archive; return the digest of its manifest, which loading it does not change."""
-    digest = folder / "digest"
-    run(
-        "buildah",
-        "push",
-        "--quiet",
-        "--disable-compression",
-        "--digestfile",
-        str(digest),
-        name,
-        f"oci-archive:{archive}:{name}",
-    )
-    return digest.read_text(encoding="utf-8").strip()
+def push(names: list[str], folder: Path) -> str:
+    """Push every tag to the registry it names; return the digest there, which compression makes another one."""
+    for name in names:
+        run("buildah", "push", "--quiet", "--digestfile", str(folder / "digest"), name, f"docker://{name}")
+    return (folder / "digest").read_text(encoding="utf-8")
 
 
-def make(version: str, repository: str, base: str | None, load: str | None) -> dict[str, str]:
-    """Make artifact and image; hand the image to whatever loads it; return what the platform needs to know."""
-    describe(version)
+def archive(name: str, image: str, folder: Path) -> Path:
+    """Write the image as an OCI archive in which it bears its name with the digest, as pods will ask for it."""
+    layout, digest = folder / "layout", image.partition("@")[2]
+    blobs = layout / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    run("buildah", "push", "--quiet", "--disable-compression", name, f"dir:{blobs}")
+    (blobs / "version").unlink()
+    manifest = (blobs / "manifest.json").rename(blobs / digest.removeprefix("sha256:"))
+    entry = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest,
+        "size": manifest.stat().st_size,
+        "annotations": {"io.containerd.image.name": image},
+    }
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}), encoding="utf-8")
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}', encoding="utf-8")
+    with tarfile.open(folder / "image.tar", "w") as tar:
+        tar.add(layout, arcname=".")
+    return folder / "image.tar"
+
+
+def make(chosen: argparse.Namespace) -> dict[str, str]:
+    """Make artifact and image, and bring it where it is wanted; return what the platform needs to know."""
     origin = source()
     with tempfile.TemporaryDirectory(prefix="chatbot-image-") as name:
         folder = Path(name)
-        built = install(version, folder / "artifact")
+        built = install(chosen.version, folder / "artifact")
         level(folder / "artifact")
-        names = [f"{repository}:{tag}" for tag in tags(version, origin)]
-        build(folder / "artifact", names, labels(built, origin), base)
-        digest = export(names[0], folder / "image.tar", folder)
-        image = f"{repository}@{digest}"
-        if load:
-            values = {"{archive}": str(folder / "image.tar"), "{image}": image}
-            run(*(values.get(word, word) for word in shlex.split(load)))
-    return {"version": version, "image": image, "build": str(built["build"]), "migration": str(built["migration"])}
+        names = [f"{chosen.repository}:{tag}" for tag in tags(chosen.version, origin)]
+        digest = build(folder / "artifact", names, labels(built, origin), chosen.base)
+        if chosen.push:
+            digest = push(names, folder)
+        image = f"{chosen.repository}@{digest}"
+        if chosen.load:
+            values = {"{archive}": str(archive(names[0], image, folder)), "{image}": image}
+            run(*(values.get(word, word) for word in shlex.split(chosen.load)))
+    return {key: str(value) for key, value in {**built, "image": image}.items() if key in MANIFEST}
 
 
 def write(out: Path, made: dict[str, str]) -> None:
@@ -165,14 +174,16 @@ def main() -> int:
         "--repository", default="localhost/chatbot", metavar="NAME", help="the image's name without a tag"
     )
     parser.add_argument("--base", metavar="IMAGE", help="the Python image to stand on, if not the Dockerfile's")
-    parser.add_argument(
+    goes = parser.add_mutually_exclusive_group()
+    goes.add_argument("--push", action="store_true", help="push every tag to the registry that --repository names")
+    goes.add_argument(
         "--load",
         metavar="COMMAND",
-        help="brings the image to where it runs; {archive} is an OCI archive, {image} the image's name with its digest",
+        help="bring it to a node without a registry; {archive} is an OCI archive, {image} the name with the digest",
     )
     chosen = parser.parse_args()
     try:
-        made = make(chosen.version, chosen.repository, chosen.base, chosen.load)
+        made = make(chosen)
     except BuildError as problem:
         print(f"image.py: {problem}", file=sys.stderr)
         return 2
