@@ -4,6 +4,7 @@ A file without its closing line was cut off, whatever the lines before it say.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +23,7 @@ class Exchange(Value):
     status: int | None = None
     milliseconds: float | None = None
     identity: str | None = None
+    ip: str = ""
     request_body: str = ""
     response_body: str = ""
     error: str = ""
@@ -70,6 +72,8 @@ class Tested(Value):
     critical: bool = False
     reason: str = ""
     identities: dict[str, int] = Field(default_factory=dict)
+    ips: dict[str, int] = Field(default_factory=dict)
+    """At which addresses it was answered, and how often."""
     strangers: tuple[Stranger, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     artifacts: tuple[str, ...] = ()
@@ -117,11 +121,20 @@ class Evidence(Value):
     @property
     def identities(self) -> dict[str, int]:
         """Who answered, and how often."""
-        total: dict[str, int] = {}
-        for test in self.tests:
-            for identity, number in test.identities.items():
-                total[identity] = total.get(identity, 0) + number
-        return total
+        return _total(test.identities for test in self.tests)
+
+    @property
+    def ips(self) -> dict[str, int]:
+        """At which addresses, and how often."""
+        return _total(test.ips for test in self.tests)
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, number in one.items():
+            total[name] = total.get(name, 0) + number
+    return total
 
 
 _LINES: dict[str, type[Value]] = {

@@ -1,6 +1,7 @@
 """The users of the load: run by Locust in a process of its own, because importing Locust patches the interpreter.
 
-Every answer is asked who gave it; the counts go to the file of ``VERDIGRIS_LOAD_OUT`` at the end.
+Every answer is asked who gave it; the counts go to the file of ``VERDIGRIS_LOAD_OUT`` at the end. Users connect to
+``VERDIGRIS_LOAD_PLACE``; Host, SNI and verification stay the target's name.
 """
 
 import json
@@ -9,22 +10,52 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import gevent.ssl
+from geventhttpclient.client import HTTPClient, HTTPClientPool
+from geventhttpclient.url import URL
 from locust import constant_pacing, events, task
 from locust.contrib.fasthttp import FastHttpUser
 
 PATHS = json.loads(os.environ["VERDIGRIS_LOAD_PATHS"])
 HEADER = os.environ["VERDIGRIS_LOAD_HEADER"]
+PLACE = json.loads(os.environ["VERDIGRIS_LOAD_PLACE"])
+TRUSTED = gevent.ssl.create_default_context(cafile=os.environ.get("VERDIGRIS_LOAD_CA"))
 NOBODY = (0, 502, 503, 504)
 """Statuses without an answer of the application: no connection, or an error that the router makes."""
 IDENTITIES: Counter[str] = Counter()
+
+
+class Pool(HTTPClientPool):
+    """One user's connections; to the target's name they lead where it is reached."""
+
+    def __init__(self, host: str, **options: Any) -> None:
+        super().__init__(ssl_context_factory=lambda **_: TRUSTED, insecure=False, **options)
+        self.name = URL(host).host
+
+    def get_client(self, url: URL) -> HTTPClient:
+        """The client of a URL's name and port."""
+        if url.host != self.name:
+            return super().get_client(url)
+        key = url.host, url.port
+        if key not in self.clients:
+            secure = {"ssl": True, "ssl_options": {"server_hostname": url.host}} if url.scheme == "https" else {}
+            options = {**self.client_args, **secure}
+            self.clients[key] = HTTPClient(*PLACE, headers={"Host": url.netloc}, **options)
+        return self.clients[key]
 
 
 class User(FastHttpUser):
     """Somebody who asks for each path in turn, ten times a second."""
 
     wait_time = constant_pacing(0.1)
+    insecure = False
     default_headers = {"x-verdigris-run": "load"}
     turn = 0
+
+    def __init__(self, environment: Any) -> None:
+        limits = {"connection_timeout": self.connection_timeout, "network_timeout": self.network_timeout}
+        self.client_pool = Pool(str(self.host), concurrency=self.concurrency, **limits)
+        super().__init__(environment)
 
     @task
     def ask(self) -> None:
@@ -35,7 +66,7 @@ class User(FastHttpUser):
             if header or answer.status_code not in NOBODY:
                 IDENTITIES[header or "no identity"] += 1
             if answer.status_code != 200:
-                answer.failure(f"status {answer.status_code}")
+                answer.failure(f"status {answer.status_code}" if answer.status_code else f"no answer: {answer.error}")
 
 
 @events.quitting.add_listener

@@ -31,7 +31,10 @@ def load(target: Any, checks: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         "VERDIGRIS_LOAD_OUT": str(out),
         "VERDIGRIS_LOAD_PATHS": json.dumps(list(profile.paths)),
         "VERDIGRIS_LOAD_HEADER": target.header,
+        "VERDIGRIS_LOAD_PLACE": json.dumps(target.address.place(target.url)),
     }
+    if target.address.ca:
+        env["VERDIGRIS_LOAD_CA"] = target.address.ca
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=profile.seconds + 60, check=False, cwd=out.parent
     )

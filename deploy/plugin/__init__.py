@@ -17,6 +17,7 @@ _MARKERS = {
     "smoke": "quick proof that it is there at all: health, core pages, API, static assets",
     "verification": "proof in depth: health, API, database, external services, metrics, frontend",
     "performance": "proof that it keeps its budgets under load",
+    "https": "collected only where users are served over HTTPS",
     "critical": "no skip, no expected failure and no rerun is ever accepted of this test",
 }
 

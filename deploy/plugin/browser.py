@@ -11,6 +11,7 @@ import pytest
 from deploy.plugin.context import CONTEXT, Target
 from deploy.plugin.fixtures import RUN_HEADER
 from deploy.plugin.identity import BOOK, WrongIdentity
+from deploy.plugin.trust import authorities, home, resolver_rules
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response
@@ -48,14 +49,19 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Chromium as it is found on this machine."""
-    arguments = [*browser_type_launch_args.get("args", ()), *_QUIET]
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any], pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Chromium as it is found on this machine; it reaches and trusts what the environment's settings say."""
+    addresses = [target.address for target in pytestconfig.stash[CONTEXT].targets.values()]
+    arguments = [*browser_type_launch_args.get("args", ()), *_QUIET, *resolver_rules(addresses)]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")
     found = {**browser_type_launch_args, "args": arguments}
     if path := chromium():
         found["executable_path"] = path
+    if files := authorities(addresses):
+        found["env"] = {**os.environ, "HOME": str(home(tmp_path_factory.mktemp("browser"), files))}
     return found
 
 

@@ -1,6 +1,8 @@
 """Which tests there are: the marker of each suite's folder, and the parameters that come from the settings."""
 
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,14 @@ class Collection:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
+        """Leave out a test that is marked ``https`` where users are not served over HTTPS."""
+        made = yield
+        if self.context.environment.https or not isinstance(made, list):
+            return made
+        return [item for item in made if item.get_closest_marker("https") is None]
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Mark a test with the suite in whose folder it stands."""
@@ -40,8 +50,11 @@ class Collection:
                     "the frontend tests need pytest-playwright; run: python -m pip install pytest-playwright"
                 )
             from deploy.plugin.browser import chromium
+            from deploy.plugin.trust import authorities, certutil
 
             chromium()
+            if authorities(target.address for target in self.context.targets.values()):
+                certutil()
 
 
 def suite_of(path: Path, settings: Settings) -> str | None:

@@ -11,6 +11,7 @@ from deploy import settings as settings_module
 from deploy.errors import UsageError
 from deploy.model import Color, Identity
 from deploy.platform import Address, Platform, open_platform
+from deploy.platform.connection import require_names
 from deploy.settings import Checks, Environment, Settings
 
 EXPECT = "VERDIGRIS_EXPECT"
@@ -44,7 +45,7 @@ class Target:
 
     def __str__(self) -> str:
         expected = self.identity or (f"version {self.version}" if self.version else "whoever answers first")
-        return f"{self.name} at {self.url}, expecting {expected}"
+        return f"{self.name} at {self.address}, expecting {expected}"
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Context:
         try:
             for word in (wanted or "live").split(","):
                 context.targets[word] = context.target(word, config.getoption("--expect"))
+                require_names(context.targets[word].address)
         except BaseException:
             closing.close()
             raise
@@ -106,8 +108,7 @@ class Context:
                 raise UsageError(
                     f"--target {word}: without its platform only the live color of {self.name} can be reached"
                 )
-            address = Address(url=str(self.environment.url))
-            return Target(word, None, address, self.expected, version, header, grade)
+            return Target(word, None, self.users(), self.expected, version, header, grade)
         traffic = self.platform.live()
         if word == "live":
             if traffic.color is None:
@@ -120,6 +121,13 @@ class Context:
             raise UsageError(f"--target {word}: nothing stands in {color} of {self.name}; see: verdigris status")
         identity = self.expected or (None if version else deployment.identity)
         return Target(word, color, self.platform.address(color), identity, version, header, grade)
+
+    def users(self) -> Address:
+        """Where users reach whoever is live; without its platform, what the settings say."""
+        if self.platform is not None:
+            return self.platform.users()
+        authority = self.settings.authority(self.name)
+        return Address(url=str(self.environment.url), connect=self.environment.address, ca=authority)
 
     def close(self) -> None:
         """Undo what the run did itself."""

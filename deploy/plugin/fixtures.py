@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deploy.evidence import Exchange
+from deploy.platform.connection import Certificate
+from deploy.platform.connection import certificate as read_certificate
 from deploy.plugin.context import CONTEXT, REHEARSAL, Context, Target
 from deploy.plugin.identity import BOOK, Ledger
 from deploy.settings import Checks, Environment
@@ -46,19 +48,33 @@ def http(target: Target, environment: Environment) -> "Iterator[httpx.Client]":
 
     Where the environment names a tenant for tests, requests carry it in the header ``x-tenant``.
     """
-    import ssl
-
     import httpx
+
+    from deploy.plugin.transport import Named
 
     headers = {RUN_HEADER: "suite", "user-agent": "verdigris"}
     if environment.tenant:
         headers["x-tenant"] = environment.tenant
     hooks: dict[str, list[Any]] = {"request": [_begin], "response": [_check(target)]}
-    verify = ssl.create_default_context(cafile=target.address.ca) if target.url.startswith("https") else False
+    transport = Named(target.address)
     with httpx.Client(
-        base_url=target.url, headers=headers, timeout=10, event_hooks=hooks, verify=verify, trust_env=False
+        base_url=target.url, headers=headers, timeout=10, event_hooks=hooks, transport=transport, trust_env=False
     ) as client:
         yield client
+
+
+@pytest.fixture
+def certificate(target: Target, pytestconfig: pytest.Config) -> Callable[[], Certificate]:
+    """Reads the certificate that users meet, verified for its name; of a target without HTTPS, the one of all users."""
+    address = target.address if target.address.https else pytestconfig.stash[CONTEXT].users()
+
+    def read() -> Certificate:
+        try:
+            return read_certificate(address)
+        except OSError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    return read
 
 
 def _begin(request: "httpx.Request") -> None:
@@ -71,6 +87,8 @@ def _check(target: Target) -> Any:
         if not streaming:
             response.read()
         header = response.headers.get(target.header)
+        ip = _ip(response)
+        BOOK.ledger.ips[ip] += 1
         BOOK.ledger.keep(
             Exchange(
                 method=response.request.method,
@@ -78,6 +96,7 @@ def _check(target: Target) -> Any:
                 status=response.status_code,
                 milliseconds=round(1000 * (time.monotonic() - response.request.extensions["verdigris-began"]), 1),
                 identity=header,
+                ip=ip,
                 request_body=response.request.content.decode(errors="replace"),
                 response_body="(a stream)" if streaming else response.text,
             )
@@ -85,6 +104,12 @@ def _check(target: Target) -> Any:
         BOOK.check(target, str(response.request.url), response.status_code, header)
 
     return check
+
+
+def _ip(response: "httpx.Response") -> str:
+    """Who is behind the name, as the connection knows it."""
+    place = response.extensions["network_stream"].get_extra_info("server_addr")
+    return str(place[0])
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.identities: Counter[str] = Counter()
+        self.ips: Counter[str] = Counter()
         self.strangers: list[Stranger] = []
         self.exchanges: list[Exchange] = []
         self.artifacts: list[str] = []

@@ -38,6 +38,7 @@ class Carrier:
             ledger = BOOK.ledger
             report.verdigris = {  # type: ignore[attr-defined]
                 "identities": dict(ledger.identities),
+                "ips": dict(ledger.ips),
                 "strangers": [stranger.model_dump() for stranger in ledger.strangers],
                 "exchanges": [exchange.model_dump() for exchange in ledger.exchanges],
                 "artifacts": ledger.artifacts,

@@ -105,6 +105,8 @@ def _facts(name: str, seen: Evidence) -> Iterator[Fact]:
     else:
         for header, number in answers.items():
             yield Fact(f"answers: {number:,}", f"by {Identity.parse(header) or header}")
+    if seen.ips:
+        yield Fact("answered at", ", ".join(seen.ips))
     if collected.profile and any(test.figures for test in seen.tests):
         yield Fact("load profile", collected.profile)
 
