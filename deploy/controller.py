@@ -15,7 +15,7 @@ from deploy.audit import AuditLog, entry
 from deploy.diagnose import last_words
 from deploy.errors import ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
-from deploy.journal import Confirmed, JournalFile, actor
+from deploy.journal import Confirmed, JournalStore, actor
 from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
 from deploy.notify import notify
 from deploy.platform import Platform, open_platform
@@ -40,13 +40,13 @@ class Controller:
         environment: str,
         watcher: Watcher | None = None,
         platform: Platform | None = None,
-        journal: JournalFile | None = None,
+        journal: JournalStore | None = None,
     ) -> None:
         self.settings = settings
         self.name = environment
         self.environment = settings.environment(environment)
         self.platform = platform or open_platform(settings, environment)
-        self.journal = journal or JournalFile(self.platform.root)
+        self.journal = journal or self.platform.journal
         self.audit = AuditLog(self.platform.root / "audit.jsonl")
         self.watcher = watcher or Silent()
         self.signals = Signals()

@@ -10,8 +10,9 @@ import getpass
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -80,6 +81,28 @@ def write_durably(path: Path, text: str) -> None:
         os.close(folder)
 
 
+class JournalStore(Protocol):
+    """Where an environment's lock and journal are: on this machine, or in its cluster."""
+
+    def read(self) -> Journal:
+        """The journal; an empty one where none was written yet."""
+
+    def write(self, journal: Journal) -> None:
+        """Make ``journal`` the present one, durably."""
+
+    def write_record(self, record: Record) -> None:
+        """Journal ``record`` before its effect."""
+
+    def next_generation(self) -> int:
+        """Take the next generation number and journal it; who acts with an older one is refused from now on."""
+
+    def holder(self) -> Holder | None:
+        """Who holds the lock now, or ``None``."""
+
+    def lock(self, action: str) -> AbstractContextManager[None]:
+        """Hold the environment for one action."""
+
+
 class JournalFile:
     """The journal of one environment, in ``folder``."""
 
@@ -99,15 +122,7 @@ class JournalFile:
             return Journal()
         except OSError as error:
             raise PlatformError(f"{self.path}: the journal cannot be read ({error.strerror})") from None
-        try:
-            schema = json.loads(text).get("schema_version")
-            if schema != SCHEMA:
-                raise PlatformError(
-                    f"{self.path}: written with schema {schema}, this Verdigris understands {SCHEMA}; use the newer one"
-                )
-            return Journal.model_validate_json(text)
-        except (ValueError, ValidationError, AttributeError, RecursionError) as error:
-            raise PlatformError(f"{self.path}: cannot be understood ({str(error).splitlines()[0]})") from None
+        return parse(text, str(self.path))
 
     def write(self, journal: Journal) -> None:
         """Make ``journal`` the present one.
@@ -175,6 +190,23 @@ class JournalFile:
                 yield
             finally:
                 file.truncate(0)
+
+
+def parse(text: str, where: str) -> Journal:
+    """The journal that was written as ``text``.
+
+    Raises:
+        PlatformError: where it cannot be understood; a guess could move users.
+    """
+    try:
+        schema = json.loads(text).get("schema_version")
+        if schema != SCHEMA:
+            raise PlatformError(
+                f"{where}: written with schema {schema}, this Verdigris understands {SCHEMA}; use the newer one"
+            )
+        return Journal.model_validate_json(text)
+    except (ValueError, ValidationError, AttributeError, RecursionError) as error:
+        raise PlatformError(f"{where}: cannot be understood ({str(error).splitlines()[0]})") from None
 
 
 def _holder(text: str) -> Holder | None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
+from deploy.cluster_tables import KubernetesSettings
 from deploy.errors import SettingsError, UsageError
 from deploy.explain import explain, line_of, listed
 from deploy.tables import (
@@ -43,6 +44,7 @@ __all__ = [
     "EnvValue",
     "Environment",
     "IdentitySettings",
+    "KubernetesSettings",
     "LoadCheck",
     "LocalSettings",
     "MetricsCheck",
@@ -106,6 +108,8 @@ class Environment(Table):
     """The external services, by name; each is a fixture of that name."""
     local: LocalSettings | None = None
     """What belongs to the platform ``local``."""
+    kubernetes: KubernetesSettings | None = None
+    """What belongs to the platform ``kubernetes``."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -116,12 +120,14 @@ class Environment(Table):
                 raise ValueError("url is made from local.port where the platform is local")
             if self.address is not None or self.ca is not None:
                 raise ValueError("address and ca belong to an environment with a url")
+            if self.kubernetes is not None:
+                raise ValueError('a table "kubernetes" belongs to platform = "kubernetes" only')
             if self.strategy != "blue-green":
                 raise ValueError('the strategy of a local environment is "blue-green"')
         elif self.local is not None:
             raise ValueError('a table "local" belongs to platform = "local" only')
-        elif self.url is None or self.namespace is None:
-            raise ValueError('platform = "kubernetes" needs url and namespace')
+        elif self.url is None or self.namespace is None or self.kubernetes is None:
+            raise ValueError('platform = "kubernetes" needs url, namespace and a table "kubernetes"')
         elif self.database is not None and self.database.embedded:
             raise ValueError('database.embedded belongs to platform = "local" only')
         if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):

@@ -49,11 +49,10 @@ def verdigris() -> None:
 @_options
 def up(environment: str, settings: Path | None) -> None:
     """Bring an environment up, and restore what stood in it."""
-    from deploy.journal import JournalFile
     from deploy.platform import open_platform
 
     platform = open_platform(_settings(settings), environment)
-    with JournalFile(platform.root).lock("up"):
+    with platform.journal.lock("up"):
         did = platform.up()
     click.echo("\n".join(did) if did else f"{environment} is up already")
 
@@ -63,11 +62,10 @@ def up(environment: str, settings: Path | None) -> None:
 @click.option("--forget", is_flag=True, help="Remove its data, its journal and its audit log too.")
 def down(environment: str, settings: Path | None, *, forget: bool) -> None:
     """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""
-    from deploy.journal import JournalFile
     from deploy.platform import open_platform
 
     platform = open_platform(_settings(settings), environment)
-    with JournalFile(platform.root).lock("down"):
+    with platform.journal.lock("down"):
         did = platform.down()
         if forget:
             shutil.rmtree(platform.root)

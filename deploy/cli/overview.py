@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from deploy.journal import JournalFile
-from deploy.model import Color, Deployment
+from deploy.model import COLORS, Color, Deployment, in_place
 from deploy.platform import Platform, open_platform
-from deploy.recovery import idle_color
-from deploy.settings import Settings
+from deploy.prepare import candidate_place
+from deploy.settings import Environment, Settings
 
 
 def present(settings: Settings, environment: str) -> dict[str, Any]:
     """Who is live, what stands where, what the last release came to, and what is going on now."""
     platform = open_platform(settings, environment)
-    file = JournalFile(platform.root)
+    file = platform.journal
     journal, holder = file.read(), file.holder()
     traffic = platform.live()
     record = journal.record
@@ -36,7 +35,7 @@ def present(settings: Settings, environment: str) -> dict[str, Any]:
         "platform": settings.environment(environment).platform,
         "users": {"url": platform.users().url, "https": platform.users().secure_url},
         "live": _standing(platform, traffic.color) if traffic.color else None,
-        **{str(color): _standing(platform, color) for color in Color},
+        **{str(color): _standing(platform, color) for color in COLORS if color in platform.places},
         "problems": platform.problems(),
         "last": last,
         "now": doing,
@@ -63,12 +62,13 @@ def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
 def in_words(content: dict[str, Any]) -> dict[str, Any]:
     """The same as :func:`present`, as a person reads it."""
     said = dict(content)
-    for key in ("live", *Color):
+    rolls = "blue" not in said
+    for key in ("live",) if rolls else ("live", *COLORS):
         if (one := said[key]) is not None:
             kept = f", kept until {one['kept_until']}" if one["kept_until"] else ""
-            verified = "verified" if one["verified"] else "not verified"
-            who = f"{one['color']} {one['version']} (build {one['build']}, config {one['config']})"
-            said[key] = who if key == "live" else f"{one['version']}, {one['state']}, {verified}{kept}"
+            state = f"{one['state']}, {'verified' if one['verified'] else 'not verified'}{kept}"
+            who = f"{in_place(one['color'], one['version'])} (build {one['build']}, config {one['config']})"
+            said[key] = f"{one['version']}, {state}" if key != "live" else f"{who}, {state}" if rolls else who
         elif key == "live":
             said[key] = "nobody"
         else:
@@ -83,14 +83,11 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
     """What a release would do."""
     platform = open_platform(settings, environment)
     chosen = settings.environment(environment)
-    watch = chosen.watch
-    journal = JournalFile(platform.root).read()
+    journal = platform.journal.read()
     traffic = platform.live()
     live = platform.standing(traffic.color) if traffic.color else None
     release = platform.known(version)
     left_out = sorted(set(settings.suites) - set(chosen.suites))
-    into = idle_color(traffic)
-    gone = platform.standing(into)
     unfinished = journal.record is not None and not journal.record.finished
     return {
         "environment": environment,
@@ -99,10 +96,34 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
         + ([f"build {version}"] if release is None else [f"{version} is built: {release.build}"])
         + ["collect every suite and freeze the ids"],
         "migrate": "run the migration command" if chosen.local and chosen.local.migrate else "nothing is configured",
-        "deploy": f"{version} into {into}" + (f", in place of {gone.release.version}" if gone else ""),
+        "deploy": deployed(platform, version),
         "verify": [*chosen.suites],
         "left out": left_out or "nothing",
+        **moved(platform, chosen),
+    }
+
+
+def deployed(platform: Platform, version: str) -> str:
+    """Where a release would stand up, and in whose place."""
+    into = candidate_place(platform, platform.live())
+    gone = platform.standing(into)
+    if into is not Color.LIVE:
+        return f"{version} into {into}" + (f", in place of {gone.release.version}" if gone else "")
+    before = f"in place of {gone.release.version}, which comes back where anything objects" if gone else "as the first"
+    return f"{version} {before}; users meet it from here on"
+
+
+def moved(platform: Platform, chosen: Environment) -> dict[str, str]:
+    """The steps of a release in which the users are moved and watched."""
+    traffic, watch = platform.live(), chosen.watch
+    into = candidate_place(platform, traffic)
+    watched = f"{watch.seconds:g} s at {watch.rate:g} probes a second (profile {watch.profile})"
+    if into is Color.LIVE:
+        return {"watch": watched, "settle": "it stays where it stands"}
+    return {
         "switch": f"users from {traffic.color or 'nobody'} to {into}, observed within {chosen.switch_seconds:g} s",
-        "watch": f"{watch.seconds:g} s at {watch.rate:g} probes a second (profile {watch.profile})",
-        "settle": f"the old color drains and is kept {chosen.rollback_window:g} s" if live else "nothing to drain",
+        "watch": watched,
+        "settle": f"the old color drains and is kept {chosen.rollback_window:g} s"
+        if traffic.color
+        else "nothing to drain",
     }

@@ -7,8 +7,7 @@ from typing import Any
 from deploy.cli.console import Console
 from deploy.errors import ExitStatus, UsageError
 from deploy.gate import Gate
-from deploy.journal import JournalFile
-from deploy.model import Color, Objection, exit_status_of
+from deploy.model import COLORS, Color, Objection, exit_status_of
 from deploy.platform import open_platform
 from deploy.recovery import idle_color
 from deploy.settings import Settings
@@ -23,8 +22,10 @@ def verified(
     for suite in chosen:
         if suite not in settings.suites:
             raise UsageError(f"unknown suite {suite!r}; known: {', '.join(settings.suites)}")
-    if target not in ("live", "candidate", *Color):
+    if target not in ("live", "candidate", *COLORS):
         raise UsageError(f"--target {target!r}: accepted are live, candidate, blue, green")
+    if target != "live" and settings.environment(environment).strategy == "rolling":
+        raise UsageError(f"--target {target}: {environment} rolls, so only live is accepted: there is no other place")
     platform = open_platform(settings, environment)
     traffic = platform.live()
     color = traffic.color if target == "live" else idle_color(traffic) if target == "candidate" else Color(target)
@@ -33,7 +34,7 @@ def verified(
         raise UsageError(f"--target {target}: nothing stands there in {environment}; see: verdigris status")
     stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
     folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
-    confirmed = JournalFile(platform.root).read().confirmed
+    confirmed = platform.journal.read().confirmed
     verifier = Verifier(Gate(settings, environment), folder, confirmed, None, console.suite)
     frozen, found = verifier.collect(chosen)
     results = []

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from deploy.journal import JournalStore
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
 
 
@@ -97,7 +98,11 @@ class Platform(Protocol):
 
     @property
     def root(self) -> Path:
-        """The folder in which this environment's lock, journal and audit log stand."""
+        """The folder on this machine that belongs to this environment; its audit log stands there."""
+
+    @property
+    def journal(self) -> JournalStore:
+        """Where this environment's lock and journal are."""
 
     @property
     def places(self) -> tuple[Color, ...]:
@@ -210,6 +215,16 @@ class Platform(Protocol):
 
     def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
         """What a color logged from ``offset`` on, and the offset after it."""
+
+    def level(self, color: Color) -> None:
+        """Bring a candidate to the size of who has the users now, before it gets them.
+
+        Raises:
+            NotReady: where it does not get there in time.
+        """
+
+    def settled(self) -> None:
+        """Give back what was held for a release that is decided; what must run once runs with who is live."""
 
     def up(self) -> list[str]:
         """Bring up what the environment needs, and restore what stood; says what it did."""

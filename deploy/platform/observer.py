@@ -3,7 +3,7 @@
 import contextlib
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from deploy.model import Identity
 from deploy.platform.base import Address, Observation
@@ -41,10 +41,15 @@ def _ask(connection: http.client.HTTPConnection, path: str, header: str) -> tupl
 
 
 class Observer:
-    """Connections that are opened before a switch and asked after it."""
+    """Connections that are opened before a switch and asked after it.
 
-    def __init__(self, users: Address, header: str, path: str) -> None:
+    Args:
+        vantage: more places from which users come; what they answer on fresh connections counts too.
+    """
+
+    def __init__(self, users: Address, header: str, path: str, vantage: Sequence[Address] = ()) -> None:
         self.users = users
+        self.vantage = vantage
         self.header = header
         self.path = path
         self.kept: list[http.client.HTTPConnection] = []
@@ -112,8 +117,9 @@ class Observer:
         """Every kept connection once, then fresh ones."""
         for connection in self.kept:
             yield _ask(connection, self.path, self.header)
-        for secure in (False, False, True) if self.users.secure_url else (False, False):
-            connection = connect(self.users, secure=secure)
+        fresh = [(self.users, secure) for secure in ((False, False, True) if self.users.secure_url else (False, False))]
+        for address, secure in (*fresh, *((one, False) for one in self.vantage)):
+            connection = connect(address, secure=secure)
             try:
                 yield _ask(connection, self.path, self.header)
             finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from deploy.errors import Conflict, NotReady, UsageError
+from deploy.journal import JournalFile
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.fake import world as world_file
@@ -53,6 +54,11 @@ class FakePlatform:
         """A color that still answers some users, whatever a switch wrote."""
         self.held = 0
         self.path = root / "fake.json"
+
+    @property
+    def journal(self) -> JournalFile:
+        """The journal and the lock, beside the fake's own file."""
+        return JournalFile(self.root)
 
     # --- what a release is -------------------------------------------------------------------------------------
 
@@ -207,6 +213,12 @@ class FakePlatform:
         complete = answer.identity == identity
         reason = "" if complete else f"users are still answered by: {answer.seen}"
         return Observation(complete=complete, seconds=0, fresh=1, kept=kept, reason=reason)
+
+    def level(self, color: Color) -> None:
+        """Every color has the same size here."""
+
+    def settled(self) -> None:
+        """Nothing is held here for a release."""
 
     # --- the environment itself --------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import time
 from contextlib import AbstractContextManager
 
 from deploy.errors import Conflict, PlatformError
-from deploy.journal import write_durably
+from deploy.journal import JournalFile, write_durably
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic, now
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.local import artifact, process, tls
@@ -25,6 +25,11 @@ class LocalPlatform(Machine):
     def __init__(self, settings: Settings, environment: str) -> None:
         super().__init__(settings, environment)
         self._observer: Observer | None = None
+
+    @property
+    def journal(self) -> JournalFile:
+        """The journal and the lock, in the environment's folder."""
+        return JournalFile(self.root)
 
     # --- what a release is -------------------------------------------------------------------------------------
 
@@ -218,6 +223,12 @@ class LocalPlatform(Machine):
             return self._observer.wait_for(identity, since, self.environment.switch_seconds)
         finally:
             self.release_connections()
+
+    def level(self, color: Color) -> None:
+        """Each color is one process here."""
+
+    def settled(self) -> None:
+        """Nothing is held here for a release."""
 
     # --- the environment itself --------------------------------------------------------------------------------
 

@@ -3,30 +3,16 @@
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.errors import SettingsError, UsageError
 from deploy.model import Release
+from deploy.platform.building import build, fill, require_version
 from deploy.settings import EnvValue, LocalSettings
 
 _STAMP = ".verdigris-build.json"
-
-
-def fill(text: str, values: Mapping[str, str], key: str) -> str:
-    """Put ``values`` in for ``{name}``.
-
-    Raises:
-        SettingsError: naming the key and the names that are known.
-    """
-    try:
-        return text.format_map(values)
-    except (KeyError, ValueError, IndexError, AttributeError):
-        raise SettingsError(
-            f"{key}: {text!r}: known here are {', '.join('{' + name + '}' for name in values)}"
-        ) from None
 
 
 def release_of(version: str, local: LocalSettings, root: Path, config: str) -> Release:
@@ -39,10 +25,10 @@ def release_of(version: str, local: LocalSettings, root: Path, config: str) -> R
     artifact, values = _place(version, local, root)
     if not _whole(artifact, local):
         _build(version, artifact, local, root, values)
-    build, migration, found = _manifest(artifact, local)
+    build_id, migration, found = _manifest(artifact, local)
     if found is not None and found != version:
         raise UsageError(f"{artifact}: its manifest says version {found}, asked for was {version}")
-    return Release(version=version, build=build, config=config, migration=migration, artifact=str(artifact))
+    return Release(version=version, build=build_id, config=config, migration=migration, artifact=str(artifact))
 
 
 def built(version: str, local: LocalSettings, root: Path) -> bool:
@@ -51,8 +37,7 @@ def built(version: str, local: LocalSettings, root: Path) -> bool:
 
 
 def _place(version: str, local: LocalSettings, root: Path) -> tuple[Path, dict[str, str]]:
-    if not version or version.startswith((".", "-")) or not all(c.isalnum() or c in "._+-" for c in version):
-        raise UsageError(f"{version!r} is not a version: letters, digits, and . _ + - are accepted")
+    require_version(version)
     values = {"python": sys.executable, "version": version, "root": str(root)}
     artifact = root / fill(local.artifact, values, "local.artifact")
     return artifact, values | {"artifact": str(artifact)}
@@ -70,15 +55,7 @@ def _build(version: str, artifact: Path, local: LocalSettings, root: Path, value
     if not local.manifest:
         shutil.rmtree(artifact, ignore_errors=True)  # without its stamp it is half made
     artifact.parent.mkdir(parents=True, exist_ok=True)
-    for number, command in enumerate(local.build):
-        words = [fill(word, values, f"local.build[{number}]") for word in command]
-        try:
-            done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=1200, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UsageError(f"version {version!r} cannot be built: {words[0]}: {error}") from None
-        if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip())[-1500:]
-            raise UsageError(f"version {version!r} cannot be built: {said} (exit {done.returncode})")
+    build(version, local.build, root, values, "local.build")
     if not local.manifest:
         stamp = json.dumps({"version": version, "build": _digest(artifact)})
         (artifact / _STAMP).write_text(stamp, encoding="utf-8")

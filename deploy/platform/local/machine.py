@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.errors import NotReady, PlatformError, Refused, UsageError
 from deploy.model import Deployment, Identity, Release
 from deploy.platform.base import Address
+from deploy.platform.building import fill
 from deploy.platform.local import artifact, process
 from deploy.platform.local.envoy import Envoy
 from deploy.platform.local.ports import Ports, require_free
@@ -92,7 +93,7 @@ class Machine:
         self.record(place).parent.mkdir(parents=True, exist_ok=True)
         self.log_file(place).unlink(missing_ok=True)
         process.start(
-            [artifact.fill(word, values, "local.command") for word in self.local.command],
+            [fill(word, values, "local.command") for word in self.local.command],
             mark=f"{self.mark}:{place}",
             log=self.log_file(place),
             cwd=Path(release.artifact),
@@ -149,7 +150,7 @@ class Machine:
         """
         self.require_running()
         values = self.values(database_url) | {"artifact": release.artifact, "version": release.version}
-        words = [artifact.fill(word, values, "local.migrate") for word in self.local.migrate]
+        words = [fill(word, values, "local.migrate") for word in self.local.migrate]
         self.stop("migration")  # one that a killed run left
         env = self.env(values) | process.passed_on() | {process.MARK: f"{self.mark}:migration"}
         try:
@@ -183,7 +184,7 @@ class Machine:
             values = self.values() | {"port": str(port)}
             record.parent.mkdir(parents=True, exist_ok=True)
             started = process.start(
-                [artifact.fill(word, values, f"services.{name}.command") for word in service.command],
+                [fill(word, values, f"services.{name}.command") for word in service.command],
                 mark=f"{self.mark}:service:{name}",
                 log=self.log_file(name),
                 cwd=self.settings.root,

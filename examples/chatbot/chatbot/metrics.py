@@ -72,11 +72,12 @@ class Measure:
             await send(message)
 
         began = perf_counter()
-        self.metrics.in_flight.inc()
+        counted = scope["path"] != "/metrics"  # who asks how many there are does not count
+        self.metrics.in_flight.inc(counted)
         try:
             await self.app(scope, receive, noted)
         finally:
-            self.metrics.in_flight.dec()
+            self.metrics.in_flight.dec(counted)
             method = scope["method"] if scope["method"] in METHODS else "other"
             route = getattr(scope.get("route"), "path", "unmatched")
             self.metrics.requests.labels(method, route, str(status)).inc()

@@ -1,0 +1,351 @@
+"""The platform ``kubernetes``: Deployments behind a Service, in one namespace of any cluster.
+
+Users reach whoever the Service's selector names. A release writes its own Deployments, immutable copies of their
+configuration, and that one selector; Service and Ingress themselves are applied by ``verdigris up`` alone.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+
+from deploy.errors import Conflict, NotReady, PlatformError, Refused, UsageError
+from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
+from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
+from deploy.platform.kubernetes import image
+from deploy.platform.kubernetes.api import Cluster, Object
+from deploy.platform.kubernetes.colors import GENERATION, Colors, stamping
+from deploy.platform.kubernetes.environment import Environs
+from deploy.platform.kubernetes.forward import Forward
+from deploy.platform.kubernetes.journal import ClusterJournal
+from deploy.platform.kubernetes.logs import Logs
+from deploy.platform.kubernetes.manifests import Manifests
+from deploy.platform.kubernetes.pods import is_ready
+from deploy.platform.observer import Observer, answer_of
+from deploy.settings import Settings
+
+STATE = ".verdigris"
+"""The folder beside the settings file that holds what this machine keeps of an environment: its audit log."""
+SWITCH = "verdigris.dev/switch"
+"""The annotation of the Service by which a switch knows its own write, when the answer to it was lost."""
+NOBODY = "none"
+"""The color of a Service that nobody stands behind."""
+
+
+class KubernetesPlatform:
+    """One environment in a cluster; implements :class:`deploy.platform.base.Platform`.
+
+    Nothing of the cluster is asked before a verb needs it: a suite that knows its address needs no kubeconfig.
+    """
+
+    def __init__(self, settings: Settings, environment: str) -> None:
+        chosen = settings.environment(environment)
+        if chosen.kubernetes is None or chosen.namespace is None:
+            raise UsageError(f"environment {environment!r} is not on the platform kubernetes")
+        self.settings = settings
+        self.name = environment
+        self.environment = chosen
+        self.namespace = chosen.namespace
+        self.kubernetes = chosen.kubernetes
+        self.root = settings.root / STATE / environment
+        self.places = (Color.LIVE,) if chosen.strategy == "rolling" else COLORS
+        self._observer: Observer | None = None
+        self._forwards: dict[Color, Forward] = {}
+
+    @cached_property
+    def manifests(self) -> Manifests:
+        """The environment's manifests."""
+        return Manifests(self.settings.root / self.kubernetes.manifests, self.places)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The environment's namespace, once it is sure to be the right one (fault 48).
+
+        Raises:
+            Refused: where it is another cluster, or the namespace belongs to another environment.
+        """
+        cluster = Cluster(self.namespace, self.kubernetes.context, self.kubernetes.api_seconds)
+        Environs(cluster, self.settings, self.name).require_right()
+        return cluster
+
+    @cached_property
+    def colors(self) -> Colors:
+        """The Deployments."""
+        return Colors(self.cluster, self.manifests, self.kubernetes)
+
+    @cached_property
+    def environs(self) -> Environs:
+        """What stands around the Deployments."""
+        return Environs(self.cluster, self.settings, self.name)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What the pods log."""
+        return Logs(self.cluster)
+
+    @cached_property
+    def journal(self) -> ClusterJournal:
+        """The journal and the lock, in the namespace."""
+        return ClusterJournal(self.cluster, self.kubernetes.lease_seconds, self.stamp)
+
+    def stamp(self, generation: int) -> None:
+        """Keep older generations out of everything that a release writes."""
+        self.cluster.change("Service", self._service, stamping(generation))
+        self.colors.stamp(generation, self.places)
+
+    # --- what a release is -------------------------------------------------------------------------------------
+
+    def prepare(self, version: str) -> Release:
+        """The release of ``version``, its image made where it is not there yet; what the account may is asked first."""
+        self.environs.require_permissions()
+        return self._release(image.make(version, self.kubernetes, self.settings.root))
+
+    def known(self, version: str) -> Release | None:
+        """The release of ``version`` where its image was made already."""
+        found = image.find(version, self.kubernetes, self.settings.root)
+        return self._release(found) if found else None
+
+    def _release(self, found: image.Image) -> Release:
+        place = self.places[0] if Color.LIVE in self.places else self._idle()
+        config = self.colors.configuration(place).hash
+        return Release(
+            version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image
+        )
+
+    def _idle(self) -> Color:
+        live = self.live().color
+        return live.other if live else Color.BLUE
+
+    def problems(self) -> list[str]:
+        """What does not run though it should, and what a person changed by hand."""
+        found = self.environs.problems(self.manifests)
+        for place in self.places:
+            if self.standing(place) is not None and not (health := self.health(place)).running:
+                found.append(f"{place} does not run: {health.reason}")
+        live = self.live().color
+        if live is not None and self.standing(live) is None:
+            found.append(
+                f"{live} has the users and no release put it there: run 'verdigris recover' to take it as it is"
+            )
+        return found
+
+    def migrate(self, release: Release) -> str:
+        """Run the manifests' migration Job with the release's image."""
+        return self.environs.migrate(release, self.manifests)
+
+    def rehearsal(self, release: Release, live: Deployment) -> AbstractContextManager[Rehearsed | None]:  # noqa: ARG002
+        """Not rehearsed here."""
+        return nullcontext()
+
+    def shortage(self) -> str | None:
+        """What the namespace's quota lacks for a second color, or ``None``."""
+        return None
+
+    def tidy(self) -> None:
+        """Remove the migration Job of a killed run."""
+        self.environs.tidy()
+
+    # --- who is where ------------------------------------------------------------------------------------------
+
+    @property
+    def _service(self) -> str:
+        return str(self.manifests.service["metadata"]["name"])
+
+    def live(self) -> Traffic:
+        """Who the Service's selector names; where the strategy is rolling, whoever stands there.
+
+        Raises:
+            Refused: where the Service is not there, or names no color and so would send users to both.
+        """
+        return self._traffic(self.cluster.get("Service", self._service))
+
+    def _traffic(self, service: Object | None) -> Traffic:
+        if service is None:
+            raise Refused(f"the namespace {self.namespace} has no Service {self._service}: run 'verdigris up' first")
+        if Color.LIVE in self.places:
+            standing = self.standing(Color.LIVE)
+            token = f"{service['metadata']['uid']}:{_digest(service['spec'])}:{standing}"
+            return Traffic(color=Color.LIVE if standing else None, identity=standing and standing.identity, token=token)
+        word = (service["spec"].get("selector") or {}).get("color")
+        notes = service["metadata"].get("annotations") or {}
+        token = f"{service['metadata']['uid']}:{word}:{notes.get(SWITCH, '')}:{_digest(service['spec'])}"
+        if word is None:
+            raise Refused(
+                f"the Service {self._service} sends users to both colors: run 'verdigris up', which names one"
+            )
+        if word == NOBODY:
+            return Traffic(color=None, identity=None, token=token)
+        if word not in set(COLORS):
+            raise PlatformError(
+                f"the Service {self._service} names {word!r}, which is no color; set it to blue or green"
+            )
+        standing = self.standing(Color(word))
+        return Traffic(color=Color(word), identity=standing.identity if standing else None, token=token)
+
+    def standing(self, color: Color) -> Deployment | None:
+        """What stands in a color, by its Deployment's annotations."""
+        return self.colors.standing(color)
+
+    def health(self, color: Color) -> Health:
+        """Whether a color's pods can serve."""
+        return self.colors.health(color)
+
+    def remember(self, deployment: Deployment) -> None:
+        """Keep what is known of a deployment on its Deployment."""
+        self.colors.remember(deployment)
+
+    def address(self, color: Color) -> Address:
+        """A color's preview host, or a port-forward to its pods where it has none."""
+        if color is Color.LIVE:
+            return self.users()
+        if self.kubernetes.preview is not None:
+            return self._address(self.kubernetes.preview.format(color=color))
+        if color not in self._forwards:
+            port = self.environs.port_of(self.colors.container(color))
+            self._forwards[color] = Forward(self.cluster, lambda: self._ready_pod(color), port)
+        return Address(url=f"http://127.0.0.1:{self._forwards[color].port}")
+
+    def _ready_pod(self, color: Color) -> str:
+        ready = [pod for pod in self.colors.mine(color) if is_ready(pod)]
+        if not ready:
+            raise PlatformError(f"no pod of {color} is ready")
+        return str(ready[int(time.monotonic()) % len(ready)]["metadata"]["name"])
+
+    def users(self) -> Address:
+        """The environment's own address."""
+        return self._address(str(self.environment.url))
+
+    def _address(self, url: str) -> Address:
+        return Address(url=url, connect=self.environment.address, ca=self.settings.authority(self.name))
+
+    def answer(self, color: Color | None) -> Answer:
+        """Ask the ready path once."""
+        address = self.users() if color is None else self.address(color)
+        status, identity, seen = answer_of(address, self.kubernetes.ready, self.settings.identity.header)
+        return Answer(status=status, identity=identity, seen=seen)
+
+    # --- a color comes and goes --------------------------------------------------------------------------------
+
+    def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
+        """Bring a release into a color, as large as who has the users now, and wait until it is ready as itself."""
+        traffic = self.live()
+        if traffic.color is color and color is not Color.LIVE:
+            raise Conflict(f"{color} has the users; a release never stands up there")
+        size = self.environs.size(self.manifests, self.colors, color, traffic.color)
+        self.environs.hold(self.manifests, color, size)
+        deployment = self.colors.stand_up(release, color, generation, size)
+        self._require_identity(deployment)
+        return deployment
+
+    def _require_identity(self, deployment: Deployment) -> None:
+        """The color must answer as what was deployed, at its own address (fault 40)."""
+        color, deadline = deployment.color, time.monotonic() + self.environment.switch_seconds
+        while True:
+            answer = self.answer(color)
+            if answer.status == 200 and answer.identity == deployment.identity:
+                return
+            stranger = answer.status is not None and answer.status < 500 and answer.identity is not None
+            if (stranger and color is not Color.LIVE) or time.monotonic() > deadline:
+                raise NotReady(
+                    f"{color} answers {answer.seen}, expected is {deployment.identity}: not what was deployed"
+                )
+            time.sleep(0.1)
+
+    def retire(self, color: Color) -> None:
+        """Delete a color's Deployment; its pods drain by themselves."""
+        traffic = self.live()
+        if traffic.color is color and color is not Color.LIVE:
+            raise Conflict(f"{color} has the users; it is never retired")
+        self.tidy()
+        self.environs.release_hold(self.manifests, color)
+        self.colors.retire(color)
+
+    def open_requests(self, color: Color) -> int:
+        """Requests in flight, as the application's own gauge counts them; 0 where the settings name none."""
+        gauge = self.kubernetes.open_requests
+        metrics = self.settings.checks.metrics
+        if gauge is None or metrics is None:
+            return 0
+        return self.environs.gauge(gauge, metrics.path, self.colors.mine(color), self.colors.container(color))
+
+    def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
+        """What a color's pods logged from ``offset`` characters on."""
+        return self.logs.since(str(color), [pod["metadata"]["name"] for pod in self.colors.mine(color)], offset)
+
+    # --- users move --------------------------------------------------------------------------------------------
+
+    def hold_connections(self) -> None:
+        """Open the kept-alive connections that the next ``observe`` looks at."""
+        self.release_connections()
+        self._observer = self._new_observer()
+        self._observer.open()
+
+    def release_connections(self) -> None:
+        """Close them."""
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+
+    def _new_observer(self) -> Observer:
+        vantage = [self._address(url) for url in self.kubernetes.vantage]
+        return Observer(self.users(), self.settings.identity.header, self.kubernetes.ready, vantage)
+
+    def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
+        """Write the Service's selector, with the resourceVersion under which traffic was seen to be as expected."""
+        deployment, mark = self.standing(to), uuid.uuid4().hex[:12]
+        if deployment is None:
+            raise Conflict(f"nothing stands in {to}; users are not sent there")
+
+        def decide(service: Object | None) -> Object | None:
+            notes = ((service or {}).get("metadata") or {}).get("annotations") or {}
+            if notes.get(SWITCH) == mark:
+                return None  # it was written, only the answer was lost
+            if (present := self._traffic(service)).token != expected.token:
+                raise Conflict(
+                    f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it"
+                )
+            if int(notes.get(GENERATION, "0")) > generation:
+                raise Conflict(f"generation {notes[GENERATION]} acts on this environment now; {generation} is over")
+            annotations = {GENERATION: str(generation), SWITCH: mark}
+            return {"metadata": {"annotations": annotations}, "spec": {"selector": {"color": str(to)}}}
+
+        return self._traffic(self.cluster.change("Service", self._service, decide))
+
+    def observe(self, identity: Identity, since: float) -> Observation:
+        """Ask from fresh and kept-alive connections until every answer is the identity's."""
+        if self._observer is None:
+            self._observer = self._new_observer()
+        try:
+            return self._observer.wait_for(identity, since, self.environment.switch_seconds)
+        finally:
+            self.release_connections()
+
+    def level(self, color: Color) -> None:
+        """Bring a candidate to the live color's size, and keep both from shrinking until the release is settled."""
+        live = self.live().color
+        size = self.environs.size(self.manifests, self.colors, color, live)
+        for place in self.places:
+            if self.colors.deployment(place) is not None:
+                self.environs.hold(self.manifests, place, size)
+        self.colors.scale(color, size)
+
+    def settled(self) -> None:
+        """Give the autoscalers their limits back."""
+        for place in self.places:
+            self.environs.release_hold(self.manifests, place)
+
+    # --- the environment itself --------------------------------------------------------------------------------
+
+    def up(self) -> list[str]:
+        """Apply every manifest but those that releases write; the Service keeps the color it names."""
+        return self.environs.up(self.manifests, NOBODY)
+
+    def down(self) -> list[str]:
+        """Delete the Deployments that releases made; their renderings, the journal and the Service stay."""
+        return self.environs.down(self.manifests, self.colors, NOBODY)
+
+
+def _digest(content: Object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

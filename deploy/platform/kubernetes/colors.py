@@ -1,0 +1,352 @@
+"""The Deployments of the colors: what stands where, how it got there, and whether it can serve.
+
+What is known of a color stands on its Deployment, in annotations, so that every machine sees the same. The rendered
+Deployment of each release is kept in an immutable ConfigMap, so that a color which was deleted comes back as it was.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from deploy.cluster_tables import KubernetesSettings
+from deploy.errors import Conflict, NotReady, PlatformError, Refused
+from deploy.model import Color, Deployment, Release, now
+from deploy.platform.base import Health
+from deploy.platform.kubernetes import pods as pods_module
+from deploy.platform.kubernetes.api import Cluster, Object
+from deploy.platform.kubernetes.image import running_digest
+from deploy.platform.kubernetes.manifests import Configuration, Manifests
+from deploy.platform.kubernetes.pods import RELEASE_LABEL, Judged, current, is_ready, judged
+
+STANDING = "verdigris.dev/deployment"
+"""The annotation that holds what stands there, as JSON."""
+GENERATION = "verdigris.dev/generation"
+"""The annotation by which an older generation is kept out."""
+TEMPLATE = "verdigris.dev/template"
+"""The annotation that holds the digest of the pod template as it was released; another one was edited by a person."""
+EDITED = "edited by hand"
+"""The build of a deployment that is not what a release put there."""
+POLL = 0.2
+FRESH_SECONDS = 0.4
+"""For how long what was seen of pods counts as the present; a watch asks more often than that."""
+LOG_LINES = 15
+
+
+class Colors:
+    """The colors of one environment in its cluster."""
+
+    def __init__(self, cluster: Cluster, manifests: Manifests, settings: KubernetesSettings) -> None:
+        self.cluster = cluster
+        self.manifests = manifests
+        self.settings = settings
+        self.generation: int | None = None
+        """The generation this process acts with, where it took one."""
+        self._seen: dict[Color, tuple[float, list[Object]]] = {}
+
+    def name(self, place: Color) -> str:
+        """The name of a color's Deployment."""
+        return str(self.manifests.deployments[place]["metadata"]["name"])
+
+    def deployment(self, place: Color) -> Object | None:
+        """A color's Deployment as the cluster has it."""
+        return self.cluster.get("Deployment", self.name(place))
+
+    def pods(self, place: Color) -> list[Object]:
+        """Every pod of a color, of an old release and on its way out included."""
+        return self.cluster.list("Pod", _labels(self.manifests.deployments[place]["spec"]["selector"]["matchLabels"]))
+
+    def mine(self, place: Color) -> list[Object]:
+        """The pods of what stands in a color now, as seen within :data:`FRESH_SECONDS`."""
+        at, seen = self._seen.get(place, (0.0, []))
+        if time.monotonic() - at > FRESH_SECONDS:
+            found = self.deployment(place)
+            label = found["spec"]["template"]["metadata"]["labels"].get(RELEASE_LABEL, "") if found else ""
+            seen = current(self.pods(place), label) if found else []
+            self._seen[place] = (time.monotonic(), seen)
+        return seen
+
+    # --- what stands there -------------------------------------------------------------------------------------
+
+    def standing(self, place: Color) -> Deployment | None:
+        """What stands in a color; ``None`` where nothing does that a release put there."""
+        return standing(self.deployment(place), self.container(place)["name"])
+
+    def container(self, place: Color) -> Object:
+        """The application's container in the manifest of a color: the first."""
+        return dict(self.manifests.deployments[place]["spec"]["template"]["spec"]["containers"][0])
+
+    def remember(self, deployment: Deployment) -> None:
+        """Write what is known of a deployment onto its Deployment.
+
+        Raises:
+            Conflict: where it is gone, or a newer generation acts on it.
+        """
+        text = deployment.model_dump_json()
+
+        def decide(present: Object | None) -> Object | None:
+            if present is None:
+                raise Conflict(f"{deployment.color} is gone: somebody deleted its Deployment")
+            self._require_present(present)
+            if _annotations(present).get(STANDING) == text:
+                return None
+            return {"metadata": {"annotations": {STANDING: text}}}
+
+        self.cluster.change("Deployment", self.name(deployment.color), decide)
+
+    def health(self, place: Color) -> Health:
+        """Whether a color can serve: a pod is ready and none ends again and again."""
+        mine = self.mine(place)
+        ready = [pod for pod in mine if is_ready(pod)]
+        broken = next((said for pod in mine if (said := pods_module.broken(pod))), "")
+        images = "+".join(sorted(pods_module.images(mine, self.container(place)["name"])))
+        instance = f"{images}:{pods_module.restarts(mine)} restarts"
+        if ready and not broken:
+            return Health(running=True, instance=instance)
+        return Health(running=False, reason=broken or f"no pod of {len(mine)} is ready")
+
+    # --- a color comes and goes --------------------------------------------------------------------------------
+
+    def stand_up(self, release: Release, place: Color, generation: int, replicas: int) -> Deployment:
+        """Bring a release into a color and wait until every pod of it is ready, stays so, and none is of another.
+
+        Raises:
+            Conflict: where a newer generation acts on the color.
+            NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
+        """
+        rendered = self._rendering(release, place)
+        deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
+        applied = self._apply(rendered, deployment, replicas)
+        self._await_ready(deployment)
+        self._stamp_template(deployment, template_digest(applied))
+        return deployment
+
+    def scale(self, place: Color, size: int) -> None:
+        """Bring a color to at least ``size`` ready pods.
+
+        Raises:
+            NotReady: where they are not ready in time.
+        """
+
+        def decide(present: Object | None) -> Object | None:
+            if present is None:
+                raise Conflict(f"{place} is gone: somebody deleted its Deployment")
+            self._require_present(present)
+            return {"spec": {"replicas": size}} if present["spec"].get("replicas", 1) < size else None
+
+        self.cluster.change("Deployment", self.name(place), decide)
+        deadline = time.monotonic() + self.settings.ready_seconds
+        while (ready := sum(map(is_ready, self.mine(place)))) < size:
+            if time.monotonic() > deadline:
+                raise NotReady(f"{place} has {ready} ready pods; who has the users has {size}")
+            time.sleep(POLL)
+
+    def retire(self, place: Color) -> None:
+        """Delete a color's Deployment; its pods drain by themselves. What it was stays in its rendering."""
+        while (present := self.deployment(place)) is not None:
+            self._require_present(present)
+            try:
+                self.cluster.delete("Deployment", self.name(place), present["metadata"]["resourceVersion"])
+            except Conflict:
+                continue  # its status moved; judged anew
+
+    def _rendering(self, release: Release, place: Color) -> Object:
+        """The Deployment of a release as it was rendered first, or rendered now and kept.
+
+        Raises:
+            Conflict: where the files or the Secret changed since the release was prepared.
+        """
+        name = f"{self.name(place)}-{release_label(release)}"
+        kept = self.cluster.get("ConfigMap", name)
+        if kept is None:
+            configuration = self.configuration(place)
+            if configuration.hash != release.config:
+                raise Conflict(
+                    f"the configuration changed since the release was prepared: it was {release.config}, "
+                    f"now it is {configuration.hash}"
+                )
+            for made in configuration.copies.values():
+                self.cluster.create(made)
+            base = self.manifests.deployments[place]
+            spec = {**base["spec"], "template": configuration.rendered(release.artifact)}
+            text = json.dumps({**base, "spec": spec}, sort_keys=True)
+            labels = {"verdigris.dev/part": "rendering", "verdigris.dev/color": str(place)}
+            metadata = {"name": name, "labels": labels}
+            kept = self.cluster.create(
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True,
+                 "data": {"deployment.json": text}}
+            )  # fmt: skip
+        return dict(json.loads(kept["data"]["deployment.json"]))
+
+    def configuration(self, place: Color) -> Configuration:
+        """The configuration that a release into a color would have now.
+
+        Raises:
+            Refused: where a Secret that the pods need is not there.
+        """
+
+        def found(kind: str, name: str) -> Object | None:
+            return self.manifests.named(kind, name) if kind == "ConfigMap" else self.cluster.get(kind, name)
+
+        return Configuration(self.manifests.deployments[place]["spec"]["template"], found)
+
+    def _apply(self, rendered: Object, deployment: Deployment, replicas: int) -> Object:
+        """Server-side apply of the whole Deployment; what a person edited there is swept away first."""
+        place, text = deployment.color, deployment.model_dump_json()
+        wanted = json.loads(json.dumps(rendered))
+        wanted["metadata"].setdefault("annotations", {}).update(
+            {STANDING: text, GENERATION: str(deployment.generation)}
+        )
+        wanted["metadata"].pop("namespace", None)
+        wanted["spec"]["replicas"] = replicas
+        labels = wanted["spec"]["template"]["metadata"].setdefault("labels", {})
+        labels[RELEASE_LABEL] = release_label(deployment.release)
+        for _ in range(20):
+            present = self.deployment(place)
+            if present is not None:
+                self._require_present(present, deployment.generation)
+            try:
+                if present is not None and not intact(present):
+                    # apply would leave what a person added there; users' pods are replaced, a candidate's begun anew
+                    if place is Color.LIVE:
+                        return self.cluster.replace(wanted, present)
+                    self.cluster.delete("Deployment", self.name(place), present["metadata"]["resourceVersion"])
+                    present = None
+                return self.cluster.apply(wanted, present)
+            except Conflict:
+                continue  # its status moves while pods come and go; judged anew
+        raise PlatformError(f"the Deployment of {place} is being changed all the time; it was not applied")
+
+    def _stamp_template(self, deployment: Deployment, digest: str) -> None:
+        """Remember the template as it was released, so that an edit of it is seen."""
+        place, value = deployment.color, f"{release_label(deployment.release)}:{digest}"
+
+        def decide(present: Object | None) -> Object | None:
+            if present is None or template_digest(present) != digest:
+                raise Conflict(f"the Deployment of {place} was changed by somebody while it started")
+            self._require_present(present)
+            if _annotations(present).get(TEMPLATE) == value:
+                return None
+            return {"metadata": {"annotations": {TEMPLATE: value}}}
+
+        self.cluster.change("Deployment", self.name(place), decide)
+
+    def _await_ready(self, deployment: Deployment) -> None:
+        place, version = deployment.color, deployment.release.version
+        began, ready_since, homeless = time.monotonic(), 0.0, 0.0
+        while True:
+            present, passed = time.monotonic(), time.monotonic() - began
+            found = self.deployment(place)
+            if found is None:
+                raise Conflict(f"the Deployment of {place} was deleted by somebody while it started")
+            pods = self.pods(place)
+            homeless = (homeless or present) if pods_module.unschedulable(pods) else 0.0
+            seen = judged(found, pods, (), present - homeless if homeless else 0.0, self.settings.unschedulable_seconds)
+            if seen.never:
+                raise NotReady(f"{version} in {place} cannot become ready ({passed:.1f} s): {self._told(seen)}")
+            if not seen.ready:
+                ready_since = 0.0
+            else:
+                ready_since = ready_since or present
+                if present - ready_since >= self.settings.stable_seconds:
+                    self._require_digest(deployment)
+                    return
+            if passed > self.settings.ready_seconds:
+                seen = judged(found, pods, self.cluster.list("Event"), 0.0, self.settings.unschedulable_seconds)
+                raise NotReady(
+                    f"{version} in {place} was not ready within {self.settings.ready_seconds:g} s: {seen.waiting}"
+                    + self._last_lines(next((one["metadata"]["name"] for one in pods if not is_ready(one)), ""))
+                )
+            time.sleep(POLL)
+
+    def _told(self, seen: Judged) -> str:
+        return f"pod {seen.pod}: {seen.never}{self._last_lines(seen.pod)}" if seen.pod else seen.never
+
+    def _last_lines(self, pod: str) -> str:
+        """The end of a pod's log, of the container before where it was restarted."""
+        if not pod:
+            return ""
+        query = {"tailLines": LOG_LINES}
+        said = self.cluster.text(f"pods/{pod}/log", **query, previous="true") or self.cluster.text(
+            f"pods/{pod}/log", **query
+        )
+        return f"; it logged last:\n{said.strip()}" if said.strip() else ""
+
+    def _require_digest(self, deployment: Deployment) -> None:
+        """What the nodes really run must be the digest that is released (fault 40)."""
+        self._seen.pop(deployment.color, None)
+        digest = deployment.release.artifact.partition("@")[2]
+        running = pods_module.images(self.mine(deployment.color), self.container(deployment.color)["name"])
+        wrong = [one for one in running if not running_digest(one, digest)]
+        if wrong or not running:
+            raise NotReady(f"{deployment.color} runs {', '.join(wrong) or 'no image'}, released is {digest}")
+
+    def _require_present(self, present: Object, generation: int | None = None) -> None:
+        """The fence: a holder that was paused and wakes after a takeover writes nothing (fault 32)."""
+        mine = generation if generation is not None else self.generation
+        newest = int(_annotations(present).get(GENERATION, "0"))
+        if mine is not None and newest > mine:
+            raise Conflict(f"generation {newest} acts on this environment now; {mine} is over")
+
+    def stamp(self, generation: int, places: tuple[Color, ...]) -> None:
+        """Keep older generations out of the colors."""
+        self.generation = generation
+        for place in places:
+            self.cluster.change("Deployment", self.name(place), stamping(generation))
+
+
+def stamping(generation: int) -> Callable[[Object | None], Object | None]:
+    """A change that writes the generation onto an object that has an older one."""
+
+    def decide(present: Object | None) -> Object | None:
+        if present is None or int(_annotations(present).get(GENERATION, "0")) >= generation:
+            return None
+        return {"metadata": {"annotations": {GENERATION: str(generation)}}}
+
+    return decide
+
+
+def standing(found: Object | None, container: str) -> Deployment | None:
+    """What a Deployment's annotations say stands there, checked against what it really has."""
+    if found is None or STANDING not in _annotations(found):
+        return None
+    try:
+        said = Deployment.model_validate_json(_annotations(found)[STANDING])
+    except ValueError as error:
+        raise Refused(
+            f"the annotation {STANDING} of {found['metadata']['name']} cannot be understood: {error}"
+        ) from None
+    label, _, digest = _annotations(found).get(TEMPLATE, "").partition(":")
+    if label == release_label(said.release) and digest != template_digest(found):
+        image = next(
+            one["image"] for one in found["spec"]["template"]["spec"]["containers"] if one["name"] == container
+        )
+        release = said.release.model_copy(update={"build": EDITED, "artifact": image})
+        return said.model_copy(update={"release": release, "verified": False})
+    return said
+
+
+def intact(found: Object) -> bool:
+    """Whether the pod template is what a release left there at its end, and nobody edited it since."""
+    label = found["spec"]["template"]["metadata"].get("labels", {}).get(RELEASE_LABEL)
+    return bool(_annotations(found).get(TEMPLATE) == f"{label}:{template_digest(found)}")
+
+
+def template_digest(found: Object) -> str:
+    """The digest of a Deployment's pod template."""
+    return hashlib.sha256(json.dumps(found["spec"]["template"], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def release_label(release: Release) -> str:
+    """A release as the value of a label, and as the end of a name."""
+    text = f"{release.version} {release.build} {release.config} {release.artifact}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _annotations(found: Object) -> dict[str, Any]:
+    return found["metadata"].get("annotations") or {}
+
+
+def _labels(selector: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in selector.items())

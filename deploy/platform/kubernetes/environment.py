@@ -1,0 +1,249 @@
+"""What stands around the Deployments of an environment: its namespace, roles, autoscalers, migration Job."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from deploy.errors import Conflict, NotReady, PlatformError, Refused
+from deploy.model import Color, Release
+from deploy.platform.kubernetes import pods as pods_module
+from deploy.platform.kubernetes.api import Cluster, Object
+from deploy.platform.kubernetes.colors import Colors, release_label
+from deploy.platform.kubernetes.manifests import Manifests, with_image
+from deploy.settings import SecretReference, Settings
+
+ENVIRONMENT_LABEL = "verdigris.dev/environment"
+"""The label by which a namespace says which environment it is."""
+HELD = "verdigris.dev/held-minimum"
+"""The annotation of an autoscaler whose minimum a release raised."""
+PART = "verdigris.dev/part"
+MIGRATION = "migration"
+NEEDED = (
+    ("apps", "deployments", ("get", "create", "patch", "delete")),
+    ("", "services", ("get", "patch")),
+    ("", "configmaps", ("get", "create", "patch")),
+    ("", "secrets", ("get", "create")),
+    ("", "pods", ("list",)),
+    ("", "pods/log", ("get",)),
+    ("", "events", ("list",)),
+    ("batch", "jobs", ("get", "create", "delete")),
+    ("coordination.k8s.io", "leases", ("get", "create", "patch")),
+    ("autoscaling", "horizontalpodautoscalers", ("get", "patch")),
+)
+"""What the account that releases must be allowed in the namespace."""
+UNCOUNTED = 1
+"""Open requests that a pod counts for which does not say how many it has."""
+
+
+class Environs:
+    """The namespace of one environment."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, name: str) -> None:
+        chosen = settings.environment(name)
+        if chosen.kubernetes is None:
+            raise PlatformError(f"environment {name!r} is not on kubernetes")
+        self.cluster = cluster
+        self.settings = settings
+        self.name = name
+        self.kubernetes = chosen.kubernetes
+
+    # --- whether it is the right one ---------------------------------------------------------------------------
+
+    def require_right(self) -> None:
+        """Refuse another cluster than the settings', and a namespace that is not this environment's."""
+        wanted = self.kubernetes.cluster
+        if isinstance(wanted, SecretReference):
+            wanted = wanted.read(self.settings.root)
+        if wanted is not None:
+            uid, _ = self.cluster.namespace_facts("kube-system")
+            if uid != wanted:
+                raise Refused(
+                    f"this is another cluster: its UID is {uid}, {self.name} is on {wanted} "
+                    "(kubernetes.cluster in the settings); is the context of the kubeconfig right?"
+                )
+        namespace = self.cluster.namespace
+        _, labels = self.cluster.namespace_facts(namespace)
+        if labels.get(ENVIRONMENT_LABEL) != self.name:
+            raise Refused(
+                f"the namespace {namespace} does not say that it is {self.name}: its label {ENVIRONMENT_LABEL} is "
+                f"{labels.get(ENVIRONMENT_LABEL)!r}; where it is the right one: "
+                f"kubectl label namespace {namespace} {ENVIRONMENT_LABEL}={self.name}"
+            )
+
+    def require_permissions(self) -> None:
+        """Refuse now what the API server would refuse in the middle of a release (fault 12)."""
+        missing = [
+            f"{verb} {resource}"
+            for group, resource, verbs in NEEDED
+            for verb in verbs
+            if not self.cluster.may(group, resource, verb)
+        ]
+        if missing:
+            raise Refused(
+                f"this account may not release to {self.cluster.namespace}; it lacks {', '.join(missing)}: see k8s/rbac"
+            )
+
+    def problems(self, manifests: Manifests) -> list[str]:
+        """What a release needs around it and is not there."""
+        kinds = [("Service", manifests.service["metadata"]["name"])]
+        kinds += [("Ingress", one["metadata"]["name"]) for one in manifests.of("Ingress")]
+        return [
+            f"there is no {kind} {name}: run 'verdigris up'" for kind, name in kinds if not self.cluster.get(kind, name)
+        ]
+
+    # --- how large a color is ----------------------------------------------------------------------------------
+
+    def size(self, manifests: Manifests, colors: Colors, place: Color, live: Color | None) -> int:
+        """Pods for a release into a color: as many as who has the users, at least what the files say."""
+        least = int(manifests.deployments[place]["spec"].get("replicas", 1))
+        present = colors.deployment(live) if live is not None else None
+        return max(least, int(present["spec"].get("replicas", 1))) if present else least
+
+    def hold(self, manifests: Manifests, place: Color, size: int) -> None:
+        """Keep a color's autoscaler from going below ``size`` until the release is settled."""
+        scaler = manifests.colored(place, "HorizontalPodAutoscaler")
+        if scaler is None:
+            return
+        minimum = max(size, int(scaler["spec"].get("minReplicas", 1)))
+
+        def decide(present: Object | None) -> Object | None:
+            if present is None or present["spec"].get("minReplicas") == minimum:
+                return None
+            return {
+                "metadata": {"annotations": {HELD: str(minimum)}},
+                "spec": {"minReplicas": minimum, "maxReplicas": max(minimum, present["spec"]["maxReplicas"])},
+            }
+
+        self.cluster.change("HorizontalPodAutoscaler", scaler["metadata"]["name"], decide)
+
+    def release_hold(self, manifests: Manifests, place: Color) -> None:
+        """Give a color's autoscaler the limits of the files again."""
+        scaler = manifests.colored(place, "HorizontalPodAutoscaler")
+        if scaler is None:
+            return
+        limits = {key: scaler["spec"][key] for key in ("minReplicas", "maxReplicas") if key in scaler["spec"]}
+
+        def decide(present: Object | None) -> Object | None:
+            if present is None or HELD not in (present["metadata"].get("annotations") or {}):
+                return None
+            return {"metadata": {"annotations": {HELD: None}}, "spec": limits}
+
+        self.cluster.change("HorizontalPodAutoscaler", scaler["metadata"]["name"], decide)
+
+    def port_of(self, container: Object) -> int:
+        """The port on which the application's container listens."""
+        ports = container.get("ports") or ()
+        if not ports:
+            raise PlatformError(f"the container {container['name']} names no port; a candidate cannot be reached")
+        return int(ports[0]["containerPort"])
+
+    def gauge(self, name: str, path: str, pods: Sequence[Object], container: Object) -> int:
+        """The sum of a gauge over pods; one that does not say counts :data:`UNCOUNTED`."""
+        pattern = re.compile(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+]+)$", re.MULTILINE)
+        total = 0
+        for pod in pods:
+            text = self.cluster.text(f"pods/{pod['metadata']['name']}:{self.port_of(container)}/proxy{path}")
+            found = [float(value) for value in pattern.findall(text)]
+            total += int(sum(found)) if found else UNCOUNTED
+        return total
+
+    # --- the migration -----------------------------------------------------------------------------------------
+
+    def migrate(self, release: Release, manifests: Manifests) -> str:
+        """Run the migration Job with the release's image, to its end; the last line it logged.
+
+        Raises:
+            NotReady: where it fails, or does not end in time; its transaction is undone by the database.
+        """
+        if manifests.migration is None:
+            return "no migration is configured"
+        self.tidy()
+        name = f"{manifests.migration['metadata']['name']}-{release_label(release)}"
+        self.cluster.create(self._job(release, manifests.migration, name))
+        deadline = time.monotonic() + self.kubernetes.migrate_seconds
+        while True:
+            job = self.cluster.get("Job", name)
+            if job is None:
+                raise Conflict(f"the Job {name} was deleted by somebody while it ran")
+            pods = self.cluster.list("Pod", f"job-name={name}")
+            said = "".join(
+                self.cluster.text(f"pods/{pod['metadata']['name']}/log", tailLines=30) for pod in pods
+            ).strip()
+            status = job.get("status", {})
+            if status.get("succeeded"):
+                return (said.splitlines() or ["done"])[-1][:200]
+            never = next((found for pod in pods if (found := pods_module.never(pod, 0.0, 1.0))), "")
+            if status.get("failed") or never:
+                self.tidy()
+                raise NotReady(
+                    f"the migration failed{': ' + never if never else ''}; traffic is untouched:\n{said[-1500:]}"
+                )
+            if time.monotonic() > deadline:
+                self.tidy()
+                raise NotReady(
+                    f"the migration did not end within {self.kubernetes.migrate_seconds:g} s and was stopped"
+                )
+            time.sleep(0.2)
+
+    def _job(self, release: Release, base: Object, name: str) -> Object:
+        template = with_image(base["spec"]["template"], release.artifact)
+        labels = {**base["metadata"].get("labels", {}), PART: MIGRATION}
+        spec = {**base["spec"], "template": template}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+    def tidy(self) -> None:
+        """Delete every migration Job, and wait until its pods are gone: two never run at once."""
+        for job in self.cluster.list("Job", f"{PART}={MIGRATION}"):
+            self.cluster.delete("Job", job["metadata"]["name"])
+        deadline = time.monotonic() + self.cluster.patience
+        while self.cluster.list("Job", f"{PART}={MIGRATION}"):
+            if time.monotonic() > deadline:
+                raise PlatformError("a migration Job of an earlier run does not go away; look at it with kubectl")
+            time.sleep(0.1)
+
+    # --- the environment itself --------------------------------------------------------------------------------
+
+    def up(self, manifests: Manifests, nobody: str) -> list[str]:
+        """Apply every manifest but those that releases write; says what changed."""
+        did = []
+        users = manifests.service["metadata"]["name"]
+        for wanted in manifests.objects:
+            if wanted["kind"] in ("Deployment", "Job"):
+                continue
+            kind, name = wanted["kind"], wanted["metadata"]["name"]
+            present = self.cluster.get(kind, name)
+            if kind == "Service" and name == users and Color.LIVE not in manifests.deployments:
+                wanted = _with_color(wanted, present, nobody)
+            if kind == "HorizontalPodAutoscaler" and present and HELD in (present["metadata"].get("annotations") or {}):
+                continue  # a release holds it, and gives it back
+            applied = self.cluster.apply(wanted, present)
+            if present is None or applied["metadata"]["resourceVersion"] != present["metadata"]["resourceVersion"]:
+                did.append(f"{kind} {name} {'changed' if present else 'created'}")
+        return did
+
+    def down(self, manifests: Manifests, colors: Colors, nobody: str) -> list[str]:
+        """Delete the colors, and let the Service name nobody."""
+        did = []
+        if Color.LIVE not in manifests.deployments:
+            self.cluster.change("Service", manifests.service["metadata"]["name"], _naming(nobody))
+        for place in manifests.deployments:
+            if colors.deployment(place) is not None:
+                colors.retire(place)
+                did.append(str(place))
+        self.tidy()
+        return did
+
+
+def _with_color(wanted: Object, present: Object | None, nobody: str) -> Object:
+    selector = ((present or {}).get("spec") or {}).get("selector") or {}
+    spec = {**wanted["spec"], "selector": {**wanted["spec"]["selector"], "color": selector.get("color", nobody)}}
+    return {**wanted, "spec": spec}
+
+
+def _naming(color: str) -> Callable[[Object | None], Object | None]:
+    def decide(present: Object | None) -> Object | None:
+        if present is None or (present["spec"].get("selector") or {}).get("color") == color:
+            return None
+        return {"spec": {"selector": {"color": color}}}
+
+    return decide
