@@ -1,6 +1,6 @@
 """What a person asks first of a release that did not make it: what did it log last?"""
 
-from deploy.model import Outcome, Record, Step
+from deploy.model import Color, Outcome, Record, Step
 from deploy.platform import Platform
 
 LINES = 500
@@ -13,6 +13,8 @@ def last_words(record: Record, platform: Platform) -> str:
     stood = any(moment.step is Step.DEPLOY for moment in record.timeline)
     if record.outcome is Outcome.CONFIRMED or record.candidate is None or not stood:
         return ""
+    if record.candidate is Color.LIVE and _gone(record, platform):
+        return ""  # who stands there now logged nothing of the candidate's
     text, offset = platform.log(record.candidate)
     for _ in range(READS):
         more, offset = platform.log(record.candidate, offset)
@@ -20,3 +22,8 @@ def last_words(record: Record, platform: Platform) -> str:
             break
         text = text[-1_000_000:] + more
     return "\n".join(text.splitlines()[-LINES:])
+
+
+def _gone(record: Record, platform: Platform) -> bool:
+    standing = platform.standing(Color.LIVE)
+    return standing is None or standing.release != record.release

@@ -7,13 +7,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from deploy.model import Record
+from deploy.model import Color, Record
 from deploy.report import plot, probe, suites, text, timeline, verdict
 from deploy.report.files import Files
 from deploy.report.view import Fact, Link, View
 
 TEMPLATES = Path(__file__).parent / "templates"
-_KNOWN_NOTES = ("switch observed", "profile")
+_KNOWN_NOTES = ("switch observed", "deploy observed", "lost in the deploy", "profile")
 _ELSEWHERE = ("application", "left out")
 
 
@@ -43,6 +43,8 @@ def _no_probe(record: Record, files: Files) -> str:
         return ""
     if record.switched:
         return "users were moved, yet no probe of theirs was recorded: what was lost is not known"
+    if record.candidate is Color.LIVE:
+        return "no users met the release before it was held, so there is no probe of theirs to show"
     return "nothing was switched, so there is no users' probe to show"
 
 

@@ -23,8 +23,8 @@ _PAINTS = {
     "#080808": "--page",
 }
 INK, MUTED, LINE, BLUE, GREEN, NONE, BAD, PAGE = _PAINTS
-_WHO = {"blue": BLUE, "green": GREEN, "other": MUTED, "none": NONE}
-_SHAPES = {"blue": "o", "green": "^", "other": "s", "none": "x"}
+_WHO = {"blue": BLUE, "green": GREEN, "before": BLUE, "after": GREEN, "other": MUTED, "none": NONE}
+_SHAPES = {"blue": "o", "green": "^", "before": "o", "after": "^", "other": "s", "none": "x"}
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "svg.fonttype": "none",

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from deploy.model import Color, Identity, Record
+from deploy.model import COLORS, Color, Identity, Record
 from deploy.report.text import clock, duration, first_line, joined, milliseconds, short
 from deploy.report.timeline import marks
 from deploy.report.view import Bins, Dot, Fact, Mark, ProbeView
@@ -18,15 +18,32 @@ IN_A_BIN = 20
 NEAR = (0.5, 1.0)
 """Seconds before and after the switch that are drawn request by request."""
 DOTS = 2000
+WHO = ("blue", "green", "before", "after", "other", "none")
+"""A color, or where it rolls the release before or after; ``other`` for an answer that is neither or says nothing of
+itself, ``none`` where there was no answer."""
 TURNS = ("first new answer", "last old answer", "first old answer again")
 
 
-def who(sample: Sample) -> str:
-    """Who answered: a color, ``other`` where the answer said nothing of itself, ``none`` where there was no answer."""
+def who(sample: Sample, known: Mapping[str, str]) -> str:
+    """Who answered: one of ``WHO``.
+
+    Args:
+        known: what :func:`replaced` says.
+    """
     if sample.status is None:
         return "none"
     identity = Identity.parse(sample.identity) if sample.identity else None
-    return str(identity.color) if identity else "other"
+    if identity is None:
+        return "other"
+    return known.get(identity.header(), "other") if identity.color is Color.LIVE else str(identity.color)
+
+
+def replaced(record: Record) -> dict[str, str]:
+    """Where it rolls, no color tells answers apart: the header of the release ``before``, and of the one ``after``."""
+    if record.candidate is not Color.LIVE:
+        return {}
+    found = {record.live.identity.header(): "before"} if record.live else {}
+    return found | ({record.release.identity(Color.LIVE).header(): "after"} if record.release else {})
 
 
 def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
@@ -36,7 +53,8 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
     ordered = sorted(samples, key=lambda sample: sample.at)
     begin, end = ordered[0].at, ordered[-1].at
     shown = tuple(mark for mark in marks(record) if begin - 1 <= mark.at <= end + 1)
-    move = "rollback" if record.action == "rollback" else "switch"
+    rolls, known = record.candidate is Color.LIVE, replaced(record)
+    move = "rollback" if record.action == "rollback" else "deploy" if rolls else "switch"
     zero = next((mark.at for mark in shown if mark.name == move), begin)
     switched = any(mark.name == move for mark in shown)
     lost = sum(sample.lost for sample in ordered)
@@ -47,9 +65,9 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
         *_latency(answered),
     )
     near = tuple(
-        Dot(sample.at - zero, sample.milliseconds, who(sample), sample.lost)
+        Dot(sample.at - zero, sample.milliseconds, who(sample, known), sample.lost)
         for sample in ordered
-        if switched and -NEAR[0] <= sample.at - zero <= NEAR[1]
+        if switched and not rolls and -NEAR[0] <= sample.at - zero <= NEAR[1]
     )
     relative = tuple(Mark(mark.name, mark.at - zero) for mark in shown)
     return ProbeView(
@@ -59,7 +77,7 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
         facts=facts,
         answers=_answers(ordered),
         errors=_errors(ordered),
-        bins=bins(ordered, zero),
+        bins=bins(ordered, zero, known),
         marks=relative,
         near=near[:DOTS],
         near_marks=tuple(mark for mark in relative if -NEAR[0] <= mark.at <= NEAR[1]),
@@ -68,7 +86,7 @@ def view(record: Record, samples: Sequence[Sample]) -> ProbeView | None:
     )
 
 
-def bins(ordered: Sequence[Sample], zero: float) -> Bins:
+def bins(ordered: Sequence[Sample], zero: float, known: Mapping[str, str]) -> Bins:
     """The samples, sorted by time, in bins of equal width, one of which begins at ``zero``."""
     begin, end = ordered[0].at - zero, ordered[-1].at - zero
     rate = len(ordered) / max(end - begin, 0.001)
@@ -79,11 +97,11 @@ def bins(ordered: Sequence[Sample], zero: float) -> Bins:
     groups: list[list[Sample]] = [[] for _ in range(number)]
     for sample in ordered:
         groups[min(number - 1, max(0, math.floor((sample.at - zero) / width + 1e-9) - low))].append(sample)
-    counts = [Counter(who(sample) for sample in group) for group in groups]
+    counts = [Counter(who(sample, known) for sample in group) for group in groups]
     latencies = [sorted(s.milliseconds for s in group if s.status is not None) for group in groups]
     return Bins(
         edges=tuple((low + index) * width for index in range(number + 1)),
-        rates={name: tuple(count[name] / width for count in counts) for name in ("blue", "green", "other", "none")},
+        rates={name: tuple(count[name] / width for count in counts) for name in WHO},
         median=tuple(percentile(values, 50) if values else None for values in latencies),
         p99=tuple(percentile(values, 99) if len(values) >= 100 else None for values in latencies),
         slowest=tuple(values[-1] if values else None for values in latencies),
@@ -114,28 +132,44 @@ def _latency(answered: Sequence[float]) -> Iterable[Fact]:
 
 
 def _turns(record: Record, ordered: Sequence[Sample], zero: float, move: str, shown: Sequence[Mark]) -> Iterable[Fact]:
-    """When the answers turned from one color to the other, and back."""
+    """When the answers turned from one release to the other, and back."""
     if record.candidate is None:
         return
-    new, old = str(record.candidate), str(record.candidate.other)
+    new, old = ("after", "before")
+    if record.candidate is not Color.LIVE:
+        new, old = str(record.candidate), str(record.candidate.other)
+    known, names = replaced(record), {"after": record.version, "before": _before(record)}
+    answers = [(sample.at, who(sample, known)) for sample in ordered]
     back = next((mark.at for mark in shown if mark.name == "rollback" and move != "rollback"), None)
-    before = [sample for sample in ordered if back is None or sample.at < back]
-    yield from _when("first new answer", new, before, zero, 0, move)
-    yield from _when("last old answer", old, before, zero, -1, move)
+    before = [answer for answer in answers if back is None or answer[0] < back]
+    yield from _when("first new answer", new, before, zero, 0, move, names)
+    yield from _when("last old answer", old, before, zero, -1, move, names)
     if back is not None:
-        yield from _when("last new answer", new, ordered, back, -1, "rollback")
-        after = [sample for sample in ordered if sample.at >= back]
-        yield from _when("first old answer again", old, after, back, 0, "rollback")
+        yield from _when("last new answer", new, answers, back, -1, "rollback", names)
+        after = [answer for answer in answers if answer[0] >= back]
+        yield from _when("first old answer again", old, after, back, 0, "rollback", names)
 
 
-def _when(name: str, color: str, ordered: Sequence[Sample], zero: float, which: int, since: str) -> Iterable[Fact]:
-    times = [sample.at for sample in ordered if who(sample) == color]
+def _before(record: Record) -> str:
+    return record.live.release.version if record.live else "the release before"
+
+
+def _when(
+    name: str,
+    place: str,
+    answers: Sequence[tuple[float, str]],
+    zero: float,
+    which: int,
+    since: str,
+    names: Mapping[str, str],
+) -> Iterable[Fact]:
+    times, named = [at for at, found in answers if found == place], names.get(place, place)
     if not times:
-        yield Fact(f"no {name.split(' ', 1)[1]}", f"nothing came from {color}")
+        yield Fact(f"no {name.split(' ', 1)[1]}", f"nothing came from {named}")
         return
     offset = times[which] - zero
     relation = f"{duration(abs(offset))} {'after' if offset >= 0 else 'before'} the {since} was begun"
-    yield Fact(name, f"{relation}, sent {clock(times[which])}, by {color}")
+    yield Fact(name, f"{relation}, sent {clock(times[which])}, by {named}")
 
 
 def _answers(ordered: Sequence[Sample]) -> tuple[Fact, ...]:
@@ -166,7 +200,9 @@ def called(header: str) -> str:
 
 def _names(record: Record, ordered: Sequence[Sample]) -> dict[str, str]:
     seen = Counter(sample.identity for sample in ordered if sample.identity)
-    names = {str(color): str(color) for color in Color}
+    if record.candidate is Color.LIVE:
+        return {"before": short(_before(record), 40), "after": short(record.version, 40)}
+    names = {str(color): str(color) for color in COLORS}
     for header, _ in reversed(seen.most_common()):
         if identity := Identity.parse(header):
             names[str(identity.color)] = f"{identity.color} {identity.version}"

@@ -2,11 +2,13 @@
 
 from itertools import groupby
 
-from deploy.model import Moment, Record, Step
+from deploy.model import Color, Moment, Record, Step
 from deploy.report.text import clock, duration, parse_time
 from deploy.report.view import Fact, Mark, StepBar
 
 MARKED = (Step.SWITCH, Step.WATCH, Step.ROLLBACK, Step.SETTLE)
+ROLLING = (Step.DEPLOY, Step.VERIFY, *MARKED)
+"""Where it rolls, users meet the release from the deploy on."""
 
 
 def steps(record: Record) -> tuple[StepBar, ...]:
@@ -49,7 +51,7 @@ def marks(record: Record) -> tuple[Mark, ...]:
     """When the steps began that users may have felt, in seconds since the epoch."""
     return tuple(
         Mark(str(step), at)
-        for step in MARKED
+        for step in (ROLLING if record.candidate is Color.LIVE else MARKED)
         if (moment := _first(record, step)) is not None and (at := parse_time(moment.at)) is not None
     )
 

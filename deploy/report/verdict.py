@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from deploy.errors import ExitStatus
-from deploy.model import Kind, Objection, Outcome, Record
+from deploy.model import Kind, Objection, Outcome, Record, Step, in_place
 from deploy.report.text import first_line, joined, short, spoken
 from deploy.report.view import Fact, Reasons, Verdict
 
@@ -107,16 +107,19 @@ def _of_suites(kind: Kind, suites: list[str]) -> str:
 
 
 def _users(record: Record) -> str:
-    before = f"{record.live.color} {record.live.release.version}" if record.live else ""
+    before = in_place(record.live.color, record.live.release.version) if record.live else ""
+    there = in_place(record.candidate, record.version) if record.candidate else ""
     match record.outcome:
         case Outcome.CONFIRMED if not _candidate_only(record):
-            return f"users are on {record.candidate} {record.version}" if record.candidate else "users are on it"
+            return f"users are on {there or 'it'}"
         case Outcome.ROLLED_BACK if record.action == "rollback":
-            return f"users are on {record.candidate} {record.version}" if record.candidate else ""
+            return f"users are on {there}" if there else ""
         case Outcome.ROLLED_BACK:
             return f"users are back on {before}" if before else "traffic is where it was before"
         case Outcome.PERSON_NEEDED:
             return "who has the users is not certain"
+        case Outcome.HELD if any(moment.step is Step.ROLLBACK for moment in record.timeline):
+            return "it was the first release and was taken away again"
         case _ if record.switched:
             return "the switch had been written, so see the timeline for who has the users"
         case _:

@@ -108,7 +108,7 @@ class Bins:
 
     edges: tuple[float, ...]
     rates: dict[str, tuple[float, ...]]
-    """Requests a second by who answered: ``blue``, ``green``, ``other`` (no identity), ``none`` (no answer)."""
+    """Requests a second by who answered, as :data:`deploy.report.probe.WHO` has it."""
     median: tuple[float | None, ...]
     p99: tuple[float | None, ...]
     slowest: tuple[float | None, ...]
@@ -141,7 +141,7 @@ class ProbeView:
     near: tuple[Dot, ...]
     near_marks: tuple[Mark, ...]
     names: dict[str, str]
-    """What ``blue`` and ``green`` are called in the plot."""
+    """What the two colors, or the two releases, are called in the plot."""
     zero: str
     """What the time axis counts from."""
 

@@ -93,7 +93,7 @@ def test_no_samples_are_no_view() -> None:
 def test_no_sample_is_lost_or_counted_twice_by_the_bins(raw: list[tuple[float, str | None, bool]]) -> None:
     """Rates times widths are the requests; the bins are few, equal and in order."""
     seen = sorted((sample(at, who, 200 if ok else None) for at, who, ok in raw), key=lambda one: one.at)
-    found = probe.bins(seen, BEGAN + 7)
+    found = probe.bins(seen, BEGAN + 7, {})
     width = found.edges[1] - found.edges[0]
     assert round(sum(sum(rates) for rates in found.rates.values()) * width) == len(seen)
     assert sum(found.lost) == sum(one.lost for one in seen)
