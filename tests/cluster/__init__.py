@@ -1,0 +1,1 @@
+"""Tests that need a Kubernetes: any will do whose KUBECONFIG is set."""

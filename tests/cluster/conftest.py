@@ -1,0 +1,113 @@
+"""Finds the cluster that KUBECONFIG names, and makes namespaces and images for tests."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import uuid4
+
+import pytest
+
+from .kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parents[2]
+TEST_LABEL = "verdigris.dev/test"
+LOCAL_PYTHON = "localhost/python:3.11-slim"
+
+NamespaceMaker = Callable[..., Kubectl]
+ImageMaker = Callable[[str], dict[str, Any]]
+
+
+def missing(what: str, remedy: str) -> NoReturn:
+    """Skip for want of something, or fail where nothing may be skipped."""
+    message = f"{what}; {remedy}"
+    if os.environ.get("VERDIGRIS_REQUIRE_ALL"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """Name the file by which the cluster is reached; its API server answers."""
+    named = os.environ.get("KUBECONFIG")
+    if not named:
+        missing(
+            "KUBECONFIG is not set", "export KUBECONFIG=FILE of a test cluster, such as `kind get kubeconfig` gives"
+        )
+    if shutil.which("kubectl") is None:
+        missing("kubectl is not installed", "https://kubernetes.io/docs/tasks/tools/")
+    asked = Kubectl(Path(named)).attempt("get", "--raw", "/readyz", "--request-timeout=10s")
+    if asked.returncode:
+        missing(f"the API server of {named} does not answer: {asked.stderr.strip()}", "start the cluster")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def admin(kubeconfig: Path) -> Kubectl:
+    """Speak to the cluster with every right."""
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def make_namespace(admin: Kubectl) -> Iterator[NamespaceMaker]:
+    """Make namespaces; `kubectl delete namespaces -l verdigris.dev/test` removes what a killed run left behind."""
+    made: list[str] = []
+
+    def make(**labels: str) -> Kubectl:
+        name = f"verdigris-test-{uuid4().hex[:10]}"
+        metadata = {"name": name, "labels": {TEST_LABEL: "true", **labels}}
+        admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        made.append(name)
+        return admin.within(name)
+
+    yield make
+    if made:
+        admin("delete", "namespaces", "--ignore-not-found", "--wait=false", *made)
+
+
+@pytest.fixture
+def namespace(make_namespace: NamespaceMaker) -> str:
+    """Make a namespace of the test's own."""
+    made = make_namespace().namespace
+    assert made is not None
+    return made
+
+
+@pytest.fixture(scope="session")
+def buildah() -> list[str]:
+    """Say with what arguments image.py can make images here."""
+    if shutil.which("buildah") is None:
+        missing("buildah is not installed", "apt-get install buildah")
+    known = subprocess.run(
+        ["buildah", "inspect", "--type", "image", LOCAL_PYTHON], capture_output=True, check=False, timeout=60
+    )
+    return ["--base", LOCAL_PYTHON] if known.returncode == 0 else []
+
+
+@pytest.fixture(scope="session")
+def chatbot_image(kubeconfig: Path, buildah: list[str], tmp_path_factory: pytest.TempPathFactory) -> ImageMaker:
+    """Make the image of a version and bring it to the node, once; give what image.py wrote about it."""
+    folder = tmp_path_factory.mktemp("images")
+    made: dict[str, dict[str, Any]] = {}
+
+    def make(version: str) -> dict[str, Any]:
+        if version not in made:
+            load = f"{sys.executable} {Path(__file__).with_name('load.py')} {{archive}}"
+            made[version] = run_image(version, folder / f"{version}.json", *buildah, "--load", load)
+        return made[version]
+
+    return make
+
+
+def run_image(version: str, out: Path, *words: str) -> dict[str, Any]:
+    """Run image.py and read what it wrote."""
+    script = ROOT / "examples" / "chatbot" / "image.py"
+    command = [sys.executable, str(script), version, "--out", str(out), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    manifest: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return manifest
