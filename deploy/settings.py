@@ -132,7 +132,7 @@ class Environment(Table):
             raise ValueError('database.embedded belongs to platform = "local" only')
         if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):
             raise ValueError(f"url = {self.url!r} is not an http or https address")
-        place = _PLACE.fullmatch(self.address or "host")
+        place = _PLACE.fullmatch("host" if self.address is None else self.address)
         if place is None or int(place[2] or 0) > 65535:
             raise ValueError(f'address = {self.address!r} is no host or host:port, such as "127.0.0.1:8443"')
         return self

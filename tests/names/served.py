@@ -95,6 +95,7 @@ def named(world: World, place: str, authority: str | Path, url: str = f"https://
     """Add an environment of a cluster that is reached by its name at ``place``; its name."""
     path = world.root / "environments.toml"
     table = f'\n[environments.named]\nplatform = "kubernetes"\nnamespace = "shop"\nurl = "{url}"\nca = "{authority}"\n'
+    table += 'kubernetes = { manifests = "k8s", image = "images/{version}.json" }\n'
     table += (f'address = "{place}"\n' if place else "") + more
     path.write_text(path.read_text().partition("\n[environments.named]")[0] + table)
     return "named"
