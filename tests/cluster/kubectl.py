@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
@@ -46,9 +46,7 @@ class Kubectl:
     def create(self, *objects: dict[str, Any]) -> list[dict[str, Any]]:
         """Create objects in one call and return what the API made of them, in order."""
         text = self("create", "--filename=-", "--output=json", stdin=yaml.safe_dump_all(objects))
-        made = json.loads(text)
-        items: list[dict[str, Any]] = made["items"] if made["kind"] == "List" else [made]
-        return items
+        return list(_documents(text))
 
     def acting_as(self, account: str, folder: Path) -> "Kubectl":
         """Speak with a token of a ServiceAccount of this namespace, and with no other credential."""
@@ -59,6 +57,15 @@ class Kubectl:
         written.write_text(json.dumps(config), encoding="utf-8")
         written.chmod(0o600)
         return replace(self, kubeconfig=written)
+
+
+def _documents(text: str) -> Iterator[dict[str, Any]]:
+    """Read JSON documents that follow one another."""
+    decoder, text = json.JSONDecoder(), text.strip()
+    while text:
+        found, end = decoder.raw_decode(text)
+        yield found
+        text = text[end:].strip()
 
 
 def wait_until(ask: Callable[[], T | None], what: str, seconds: float = 30) -> T:
