@@ -9,7 +9,7 @@ import pytest
 
 from deploy import settings as settings_module
 from deploy.errors import UsageError
-from deploy.model import Color, Identity
+from deploy.model import COLORS, Color, Identity
 from deploy.platform import Address, Platform, open_platform
 from deploy.platform.connection import require_names
 from deploy.settings import Checks, Environment, Settings
@@ -101,7 +101,9 @@ class Context:
         if word == "rehearsal" and (place := os.environ.get(REHEARSAL)):
             address = Address(url=place.split(" ")[0])
             return Target(word, None, address, self.expected, version, header, grade)
-        if word not in ("live", "candidate", *Color):
+        if self.environment.strategy == "rolling" and word != "live":
+            raise UsageError(f"--target {word}: {self.name} rolls, so only live is accepted: there is no other place")
+        if word not in ("live", "candidate", *COLORS):
             raise UsageError(f"--target {word!r}: accepted are live, candidate, blue, green, or blue,green")
         if self.platform is None:
             if word != "live":

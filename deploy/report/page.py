@@ -44,7 +44,7 @@ def _no_probe(record: Record, files: Files) -> str:
     if record.switched:
         return "users were moved, yet no probe of theirs was recorded: what was lost is not known"
     if record.candidate is Color.LIVE:
-        return "no users met the release before it was held, so there is no probe of theirs to show"
+        return "it ended before the users' probe began, so there is none to show"
     return "nothing was switched, so there is no users' probe to show"
 
 

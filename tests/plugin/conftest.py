@@ -13,11 +13,13 @@ platform = "kubernetes"
 strategy = "rolling"
 url = "https://staging.example.invalid"
 namespace = "staging"
+kubernetes = { manifests = "k8s", image = "images/{version}.json" }
 
 [environments.production]
 platform = "kubernetes"
 url = "https://production.example.invalid"
 namespace = "production"
+kubernetes = { manifests = "k8s", image = "images/{version}.json" }
 """
 DEEP = """
 def test_it_answers_twice(http):

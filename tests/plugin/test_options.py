@@ -82,7 +82,9 @@ def test_the_fixtures_are_documented(empty: World, words: list[str]) -> None:
         ),
         pytest.param(["--env", "local", "--settings", "none.toml"], "none.toml: no such file", id="settings"),
         pytest.param(
-            ["--env", "staging", "--target", "blue"], "only the live color of staging can be reached", id="cluster"
+            ["--env", "staging", "--target", "blue"],
+            "staging rolls, so only live is accepted",
+            id="no color that rolls",
         ),
     ],
 )

@@ -31,6 +31,7 @@ ENVIRONMENT = Environment.model_validate(
         "platform": "kubernetes",
         "url": "https://shop.invalid",
         "namespace": "shop",
+        "kubernetes": {"manifests": "k8s", "image": "images/{version}.json"},
         "suites": SUITES,
         "drain_seconds": 0.001,
         "switch_seconds": 0.3,
