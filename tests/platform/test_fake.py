@@ -66,3 +66,21 @@ def test_users_who_stay_behind_leave_a_switch_unobserved(fake: FakePlatform) -> 
     observation = fake.observe(green.identity, 0)
     assert not observation.complete
     assert "blue" in observation.reason
+
+
+def test_where_it_rolls_a_release_is_replaced_in_two_effects(tmp_path: Path) -> None:
+    """Between them both stand there, and users are answered by the one before."""
+    fake = FakePlatform(tmp_path, {"1.0.0": "", "1.1.0": ""}, strategy="rolling")
+    before = stand(fake, "1.0.0", Color.LIVE)
+    told: list[str] = []
+    answers: list[object] = []
+
+    def hook(moment: str) -> None:
+        told.append(moment)
+        answers.append(fake.answer(None).identity)
+
+    release = fake.prepare("1.1.0")
+    fake.hook = hook
+    after = fake.stand_up(release, Color.LIVE, 2)
+    assert told == ["stand_up", "after stand_up", "replace", "after replace"]
+    assert answers == [before.identity] * 3 + [after.identity]
