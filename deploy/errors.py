@@ -39,7 +39,7 @@ _MEANINGS = {
     ExitStatus.HELD_FAILED: "held: a suite failed, or the candidate could not become ready; traffic untouched",
     ExitStatus.HELD_NOT_VALID: "held: the evidence is not valid; traffic untouched",
     ExitStatus.HELD_NOT_CONCLUSIVE: "held: not conclusive; traffic untouched",
-    ExitStatus.ROLLED_BACK: "rolled back: traffic is on the color it was on before",
+    ExitStatus.ROLLED_BACK: "rolled back: users are on the release they had before",
     ExitStatus.REFUSED: "refused: a lock, a conflict or a precondition; nothing was touched",
     ExitStatus.PERSON_NEEDED: "a person is needed: the rollback failed or the state is unknown",
 }
