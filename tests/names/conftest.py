@@ -1,5 +1,6 @@
 """An authority, servers that show its certificates, and a world whose users are served by name."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,10 +9,24 @@ import trustme
 
 from deploy.model import Color
 from deploy.platform import Address
+from deploy.plugin.browser import chromium
+from deploy.plugin.trust import certutil
 from tests.names.served import BUNDLE, NAME, Server, named, put, show
 from tests.world import SMOKE, World
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def browser() -> None:
+    """Chromium, and what it needs to trust an issuer."""
+    try:
+        chromium()
+        certutil()
+    except pytest.UsageError as error:
+        if os.environ.get("VERDIGRIS_REQUIRE_ALL"):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def test_smoke_passes_by_name(by_name: World, tmp_path: Path) -> None:
 TEST = "test_certificate_is_trusted_and_does_not_expire_soon"
 
 
+@pytest.mark.usefixtures("browser")
 def test_chromium_reaches_the_name_and_trusts_its_issuer(by_name: World, tmp_path: Path) -> None:
     """The page is on the name's own address, in a context that the browser calls secure."""
     by_name.suite("verification", PAGE.format(name=NAME))
@@ -90,6 +91,7 @@ def test_fault_28_locust_asks_nobody_whom_it_cannot_verify(
     assert (found.identities, server.hosts) == ({}, set())
 
 
+@pytest.mark.usefixtures("browser")
 def test_fault_28_chromium_looks_away_from_nothing(
     bare: World, serve: Callable[..., Server], stranger: str, tmp_path: Path
 ) -> None:
