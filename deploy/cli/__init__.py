@@ -173,10 +173,10 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
 
 
 def _short(identity: str | None) -> str:
-    from deploy.model import Identity
+    from deploy.model import Identity, in_place
 
     found = Identity.parse(identity) if identity else None
-    return f"{found.color} {found.version}" if found else "nobody"
+    return in_place(found.color, found.version) if found else "nobody"
 
 
 def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:

@@ -7,13 +7,26 @@ from typing import Any
 
 import pytest
 
+from deploy.controller import Controller
 from deploy.errors import Conflict, ExitStatus, NotReady, PlatformError, UsageError, VerdigrisError
 from deploy.model import Color, Outcome, Record, Step
 from deploy.platform.fake import FakePlatform
 from deploy.recovery import idle_color
 from deploy.rolling import roll
+from deploy.settings import Settings
 from deploy.tools import Signals
-from tests.unit.flow import BAD_MIGRATION, BAD_START, BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop, moments
+from tests.unit.flow import (
+    BAD_MIGRATION,
+    BAD_START,
+    BAD_SUITE,
+    BAD_WATCH,
+    ENVIRONMENT,
+    GOOD,
+    SUITES,
+    Killed,
+    Shop,
+    moments,
+)
 from tests.unit.made import deployment
 from tests.unit.made import record as made_record
 
@@ -377,3 +390,15 @@ def test_an_environment_that_rolls_has_no_idle_color(shop: Shop) -> None:
     platform = shop.platform()
     with pytest.raises(UsageError, match="no idle color"):
         idle_color(platform.live(), platform.places)
+
+
+def test_a_candidate_for_suites_alone_is_refused(shop: Shop) -> None:
+    """There is no place that serves nobody; nothing is touched and nothing is left to recover."""
+    platform = shop.platform()
+    world = platform.world
+    settings = Settings(application="shop", environments={"staging": ENVIRONMENT})
+    controller = Controller(settings, "staging", platform=platform, journal=shop.journal)
+    with pytest.raises(UsageError, match="no idle color"), controller.candidate(TWO):
+        pytest.fail("a candidate stood up")
+    assert platform.world == world
+    assert shop.recover() is None
