@@ -17,6 +17,8 @@ from deploy.probe import Probe
 from deploy.release import candidate_of, migrate, release, verify, watch
 from deploy.tools import Flow, Tools, finish, noting, objecting, rolls
 
+LOG_LINES, LOG_LETTERS = 5, 1000
+"""How much of the log of a candidate that is undone its record keeps."""
 _Effect = Callable[[Record, Tools, Probe], Record]
 
 
@@ -149,6 +151,7 @@ def undo(record: Record, tools: Tools) -> Flow:
     text = "the first release is taken away again: there is nothing to go back to"
     record = record.at(Step.ROLLBACK, f"users go back to {old.release.version}" if old else text)
     yield record
+    record = _last_words(record, tools.platform)
     try:
         _require_known(record, tools.platform)
         if old is None:
@@ -164,6 +167,15 @@ def undo(record: Record, tools: Tools) -> Flow:
         return
     record = noting(record, "rollback observed", f"{time.monotonic() - decided:.1f} s after the decision")
     yield finish(record, Outcome.ROLLED_BACK)
+
+
+def _last_words(record: Record, platform: Platform) -> Record:
+    """What the candidate logged last goes with it, so it is noted before; a log that cannot be read stops nothing."""
+    try:
+        lines = platform.log(Color.LIVE)[0].splitlines()[-LOG_LINES:]
+    except (VerdigrisError, OSError) as error:
+        return noting(record, "logged last", f"could not be read: {error}")
+    return noting(record, "logged last", "\n".join(lines)[-LOG_LETTERS:]) if lines else record
 
 
 def _require_known(record: Record, platform: Platform) -> None:

@@ -123,6 +123,15 @@ def test_a_release_comes_to_what_it_showed(shop: Shop, version: str, outcome: Ou
     assert standing.verified
 
 
+def test_what_a_candidate_logged_last_is_kept_when_it_is_undone(shop: Shop) -> None:
+    """Its pods are gone afterwards; a log that cannot be read holds nothing up."""
+    platform = shop.platform()
+    when(platform, "after replace", lambda: platform.tell(LIVE, log="\n".join(f"line {number}" for number in range(9))))
+    record = shop.release(BAD_SUITE, platform=platform)
+    assert record.outcome is Outcome.ROLLED_BACK
+    assert record.notes["logged last"].splitlines() == ["line 4", "line 5", "line 6", "line 7", "line 8"]
+
+
 def test_a_suite_that_fails_has_no_control(shop: Shop) -> None:
     """The live color is the candidate: what fails there again would say nothing of the environment."""
     record = shop.release(BAD_SUITE)
