@@ -20,6 +20,8 @@ class Case(Value):
     all_critical: bool = False
     ended: str = ""
     """Where the suite was ended from outside: by what."""
+    error: str = ""
+    """What pytest said where it could not run, such as a name that does not resolve."""
     confirmed: tuple[str, ...] | None = None
     """The ids that the last confirmed release showed, or ``None`` at the first."""
     acknowledged: str | None = None
@@ -38,7 +40,8 @@ def _closed(case: Case) -> Iterator[tuple[Kind, str]]:
     if case.evidence.broken:
         yield Kind.NOT_VALID, f"its evidence: {case.evidence.broken}"
     if case.evidence.closed is None:
-        yield Kind.NOT_VALID, "its evidence has no closing line: the run was cut off"
+        why = f" ({case.error})" if case.error else ""
+        yield Kind.NOT_VALID, f"its evidence has no closing line: the run was cut off{why}"
     elif case.evidence.closed.tests != len(case.evidence.tests):
         counted = case.evidence.closed.tests
         text = f"its closing line counts {counted} tests, the evidence holds {len(case.evidence.tests)}"

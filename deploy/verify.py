@@ -89,6 +89,7 @@ class Verifier:
                 demands=environment.demands,
                 all_critical=suite == "smoke" or settings.suites[suite].critical,
                 ended=run.ended,
+                error=_errors(run),
                 confirmed=confirmed,
                 acknowledged=self.acknowledged,
                 allow_skips=environment.allow_skips,
@@ -139,14 +140,16 @@ def _uncollected(run: Run) -> list[Objection]:
     if problems:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
     if run.ended or run.exit_status not in (0, 5):
-        said = [line for line in run.output.splitlines() if line.startswith("ERROR")] or run.output.splitlines()[-1:]
-        text = (
-            f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {' '.join(said)[:500]}"
-        )
+        said = _errors(run) or " ".join(run.output.splitlines()[-1:])[:500]
+        text = f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {said}"
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
     if run.evidence.collected is None or not run.evidence.collected.ids:
         return [Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests")]
     return []
+
+
+def _errors(run: Run) -> str:
+    return " ".join(line for line in run.output.splitlines() if line.startswith("ERROR"))[:500]
 
 
 def _result(folder: str, run: Run, found: tuple[Objection, ...]) -> SuiteResult:

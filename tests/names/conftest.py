@@ -29,6 +29,12 @@ def browser() -> None:
         pytest.skip(str(error))
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test here asks a cluster: the environments are on one by name only."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """Who issues the certificates."""
@@ -84,7 +90,9 @@ def with_certificate_test(world: World) -> World:
 
 
 @pytest.fixture(scope="module")
-def by_name(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA, trusted: str) -> Iterator[World]:
+def by_name(
+    tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA, trusted: str, stranger: str
+) -> Iterator[World]:
     """The tiny application behind Envoy; the environment ``named`` reaches it by its name, which DNS does not know."""
     world = with_certificate_test(World(tmp_path_factory.mktemp("by-name"), tls=True))
     put(world.state / "tls", authority, authority.issue_cert(NAME, "127.0.0.1"))
@@ -93,7 +101,9 @@ def by_name(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA, tru
         platform.stand_up(platform.prepare(world.version("1.0.0")), Color.BLUE, 1)
         platform.switch(Color.BLUE, platform.live(), 1)
         secure = str(platform.users().secure_url).rpartition(":")[2]
-        named(world, f"127.0.0.1:{secure}", trusted)
+        both = world.root / "both.pem"  # the second of a file counts as the first does
+        both.write_text(Path(stranger).read_text() + Path(trusted).read_text())
+        named(world, f"127.0.0.1:{secure}", both.name)
         yield world
     finally:
         world.close()

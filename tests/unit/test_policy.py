@@ -224,3 +224,10 @@ def whole(it: Evidence) -> bool:
 def test_only_a_whole_pass_has_no_objection(it: Evidence) -> None:
     """No objection means a complete pass, and a complete pass means no objection."""
     assert (objections(case(evidence=it)) == ()) is whole(it)
+
+
+def test_fault_29_what_kept_a_suite_from_running_is_said() -> None:
+    """A run without a closing line is not valid, and the objection has what pytest said of it."""
+    found = objections(case(evidence=evidence(closed=None), error="ERROR: the name shop does not resolve"))
+    assert [(one.rule, one.kind) for one in found] == [("closed", Kind.NOT_VALID)]
+    assert found[0].text.endswith("(ERROR: the name shop does not resolve)")
