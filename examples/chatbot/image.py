@@ -66,16 +66,14 @@ def tags(version: str, origin: Source) -> list[str]:
 
 
 def labels(built: dict[str, str | None], origin: Source) -> dict[str, str]:
-    """Say on the image what it holds."""
-    said = {
-        "org.opencontainers.image.title": str(built["application"]),
-        "org.opencontainers.image.version": str(built["version"]),
-        "org.opencontainers.image.revision": origin.commit,
-        "org.opencontainers.image.created": origin.created,
-        "dev.verdigris.build": str(built["build"]),
-        "dev.verdigris.migration": str(built["migration"]),
+    """Give the Dockerfile what it says on the image's labels."""
+    return {
+        "VERSION": str(built["version"]),
+        "REVISION": origin.commit,
+        "CREATED": origin.created,
+        "BUILD": str(built["build"]),
+        "MIGRATION": str(built["migration"]),
     }
-    return {name: value for name, value in said.items() if value}
 
 
 def run(*words: str) -> str:
@@ -96,14 +94,14 @@ def level(artifact: Path) -> None:
         os.utime(path, (EPOCH, EPOCH))
 
 
-def build(artifact: Path, names: list[str], said: dict[str, str], base: str | None) -> str:
+def build(artifact: Path, names: list[str], said: dict[str, str], base: str | None, *, afresh: bool) -> str:
     """Build the image with buildah, which needs no daemon; return the digest of its manifest."""
     words = ["buildah", "bud", "--quiet", "--layers", "--format", "oci", "--timestamp", str(EPOCH)]
+    words += ["--no-cache"] if afresh else []
     words += ["--identity-label=false", "--isolation", "chroot", "--network", "host", "--file", str(DOCKERFILE)]
-    if base:
-        words += ["--build-arg", f"PYTHON_IMAGE={base}"]
-        words += ["--pull-never"] if base.startswith("localhost/") else []
-    words += [word for name, value in said.items() for word in ("--label", f"{name}={value}")]
+    arguments = {**said, "PYTHON_IMAGE": base} if base else said
+    words += ["--pull-never"] if base and base.startswith("localhost/") else []
+    words += [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
     words += [word for name in names for word in ("--tag", name)]
     run(*words, str(artifact))
     return run("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}", names[0])
@@ -145,7 +143,7 @@ def make(chosen: argparse.Namespace) -> dict[str, str]:
         built = install(chosen.version, folder / "artifact")
         level(folder / "artifact")
         names = [f"{chosen.repository}:{tag}" for tag in tags(chosen.version, origin)]
-        digest = build(folder / "artifact", names, labels(built, origin), chosen.base)
+        digest = build(folder / "artifact", names, labels(built, origin), chosen.base, afresh=chosen.no_cache)
         if chosen.push:
             digest = push(names, folder)
         image = f"{chosen.repository}@{digest}"
@@ -174,6 +172,7 @@ def main() -> int:
         "--repository", default="localhost/chatbot", metavar="NAME", help="the image's name without a tag"
     )
     parser.add_argument("--base", metavar="IMAGE", help="the Python image to stand on, if not the Dockerfile's")
+    parser.add_argument("--no-cache", action="store_true", help="build every layer, whatever earlier builds left")
     goes = parser.add_mutually_exclusive_group()
     goes.add_argument("--push", action="store_true", help="push every tag to the registry that --repository names")
     goes.add_argument(
