@@ -179,7 +179,7 @@ class Controller:
 
     def _tools(self, record: Record, acknowledged: str | None = None) -> Tools:
         folder, watch = self.folder(record), self.environment.watch
-        gate = Gate(self.settings, self.name)
+        gate = Gate(self.settings, self.name, self.platform)
         header = self.settings.identity.header
         return Tools(
             platform=self.platform,
@@ -198,6 +198,7 @@ class Controller:
             return None
         if record.finished:
             self._ensure_audited(record)
+            self.platform.settled()
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
         self.redactor.files(self.folder(record))  # its suites died before theirs were
@@ -224,6 +225,10 @@ class Controller:
             self._write(record)
             self.watcher.record(record)
         self._leave_records(record)
+        try:
+            self.platform.settled()
+        except VerdigrisError as error:  # the next command does it; the outcome stands
+            self.watcher.told(f"what was held for the release is still held: {error}")
         return record
 
     def _redacted(self, record: Record) -> Record:

@@ -19,7 +19,8 @@ from deploy import evidence as evidence_module
 from deploy import lifeline
 from deploy.errors import Refused
 from deploy.evidence import Evidence
-from deploy.model import Identity, Value
+from deploy.model import Color, Identity, Value
+from deploy.platform import Platform
 from deploy.redact import Redactor, secrets
 from deploy.settings import SecretReference, Settings, SuiteSettings
 
@@ -42,9 +43,14 @@ class Run(Value):
 
 
 class Gate:
-    """Runs the suites of one environment."""
+    """Runs the suites of one environment.
 
-    def __init__(self, settings: Settings, environment: str) -> None:
+    Args:
+        platform: says where a target is reached; suites are told, so that they need no credentials of it.
+    """
+
+    def __init__(self, settings: Settings, environment: str, platform: Platform) -> None:
+        self.platform = platform
         self.settings = settings
         self.environment = environment
         self.redactor = Redactor(secrets(settings.environment(environment), settings.root))
@@ -64,7 +70,11 @@ class Gate:
         env: Mapping[str, str] | None = None,
     ) -> Run:
         """Run a suite against ``target``, where ``expected`` must answer; its files go to ``folder``."""
-        return self._run(suite, folder, target, expected, [], progress, stop, env)
+        more = dict(env or {})
+        if target != "rehearsal":
+            address = self.platform.users() if target == "live" else self.platform.address(Color(target))
+            more["VERDIGRIS_ADDRESS"] = address.model_dump_json()
+        return self._run(suite, folder, target, expected, [], progress, stop, more)
 
     def _run(
         self,

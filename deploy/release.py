@@ -143,6 +143,7 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe)
         raise Conflict(f"traffic moved while the release was verified: it is now {tools.platform.live().token!r}")
     if not deployment.verified or deployment.generation != record.generation:
         raise Conflict(f"what stands in {deployment.color} is not what was verified")
+    tools.platform.level(deployment.color)
     if record.live is not None:
         probe.start()
         probe.wait_for(int(tools.environment.watch.rate), 2.0)

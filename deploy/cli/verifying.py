@@ -35,12 +35,13 @@ def verified(
     stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
     folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
     confirmed = platform.journal.read().confirmed
-    verifier = Verifier(Gate(settings, environment), folder, confirmed, None, console.suite)
+    verifier = Verifier(Gate(settings, environment, platform), folder, confirmed, None, console.suite)
     frozen, found = verifier.collect(chosen)
     results = []
+    whom = "live" if target == "live" else str(deployment.color)
     if not found:
         for suite in chosen:
-            result, objections = verifier.run(suite, target, deployment, frozen[suite])
+            result, objections = verifier.run(suite, whom, deployment, frozen[suite])
             found += objections
             results.append(
                 f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s"

@@ -66,7 +66,7 @@ def http(target: Target, environment: Environment) -> "Iterator[httpx.Client]":
 @pytest.fixture
 def certificate(target: Target, pytestconfig: pytest.Config) -> Callable[[], Certificate]:
     """Reads the certificate that users meet, verified for its name; of a target without HTTPS, the one of all users."""
-    address = target.address if target.address.https else pytestconfig.stash[CONTEXT].users()
+    address = target.address if target.address.https else pytestconfig.stash[CONTEXT].platform.users()
 
     def read() -> Certificate:
         try:
@@ -143,11 +143,8 @@ def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]"
 def _database_url(context: Context) -> str | None:
     if "rehearsal" in context.targets:
         return os.environ[REHEARSAL].split(" ")[1]
-    if context.platform is not None:
-        from deploy.platform.local import LocalPlatform
-
-        if isinstance(context.platform, LocalPlatform):
-            return context.platform.database_url()
+    if context.environment.platform == "local":
+        return context.platform.database_url()  # type: ignore[attr-defined, no-any-return]
     database = context.environment.database
     if database is None or database.url is None:
         return None
@@ -171,7 +168,7 @@ def service_fixtures(context: Context) -> ModuleType:
     made = ModuleType("verdigris_services")
     for name, service in context.environment.services.items():
         url = service.url
-        if url is None and context.platform is not None:
+        if url is None:
             url = context.platform.service_url(name)  # type: ignore[attr-defined]
         setattr(made, name.replace("-", "_"), make(name.replace("-", "_"), str(url)))
     return made

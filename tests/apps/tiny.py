@@ -91,7 +91,7 @@ def main() -> None:
         sys.exit(3)
     if FAULT == "crash-with-users":
         threading.Thread(target=crash_with_users, daemon=True).start()
-    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    server = Server((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.02)
 

@@ -130,11 +130,11 @@ def test_an_environment_of_a_cluster_is_known_by_its_url(empty: World) -> None:
     assert "2 tests collected" in done.stdout
 
 
-def test_a_release_to_a_cluster_is_refused_by_this_version(empty: World) -> None:
-    """Usage, exit status 2, and the platforms that it can release to."""
-    done = empty.command("release", "1.0.0", "--env", "production")
+def test_a_release_to_a_cluster_without_a_kubeconfig_is_a_usage_error(empty: World) -> None:
+    """Exit status 2, and what to set."""
+    done = empty.command("release", "1.0.0", "--env", "production", KUBECONFIG="/nonexistent")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "which this version cannot release to yet" in done.stderr
+    assert "set KUBECONFIG" in done.stderr
 
 
 def test_a_suite_without_a_folder_is_said(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ application = "shop"
 platform = "kubernetes"
 url = "https://shop.example.com"
 namespace = "shop"
+kubernetes = {{ manifests = "k8s", image = "images/{{version}}.json" }}
 {environment}
 """
 
@@ -158,7 +159,7 @@ BAD = [
         cluster().replace('namespace = "shop"\n', ""),
         "[environments.far]",
         "environments.far",
-        "needs url and namespace",
+        "needs url, namespace",
         id="a-cluster-without-a-namespace",
     ),
     pytest.param(
