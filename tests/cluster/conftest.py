@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from .images import Images
 from .kubectl import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +98,7 @@ def chatbot_image(kubeconfig: Path, buildah: list[str], tmp_path_factory: pytest
 
     def make(version: str) -> dict[str, Any]:
         if version not in made:
-            load = f"{sys.executable} {Path(__file__).with_name('load.py')} {{archive}}"
+            load = shlex.join([sys.executable, str(Path(__file__).with_name("load.py")), "{archive}"])
             made[version] = run_image(version, folder / f"{version}.json", *buildah, "--load", load)
         return made[version]
 
@@ -111,3 +113,9 @@ def run_image(version: str, out: Path, *words: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     manifest: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return manifest
+
+
+@pytest.fixture(scope="session")
+def images(kubeconfig: Path, buildah: list[str], tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Make images of the tiny application."""
+    return Images(tmp_path_factory.mktemp("base"))

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from deploy.platform import Platform
-from tests.platform.subjects import Fake, Local, Subject
+from tests.cluster.conftest import NamespaceMaker, admin, buildah, images, kubeconfig, make_namespace
+from tests.cluster.images import Images
+from tests.cluster.world import ClusterWorld
+from tests.platform.subjects import Fake, Kubernetes, Local, Subject
 from tests.world import World
+
+__all__ = ["admin", "buildah", "images", "kubeconfig", "make_namespace"]
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +25,20 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
         world.close()
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(scope="module")
+def kubernetes(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Kubernetes:
+    """One namespace for all tests of a module; each begins with nobody live."""
+    root = tmp_path_factory.mktemp("kubernetes")
+    return Kubernetes(ClusterWorld(root, make_namespace(), images, ready_seconds=6))
+
+
+@pytest.fixture(params=["fake", "local", "kubernetes"])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
     """The platform under test, nobody live, nothing standing."""
     if request.param == "fake":
         return Fake(tmp_path)
-    local: Local = request.getfixturevalue("local")
-    return local.reset()
+    found: Local | Kubernetes = request.getfixturevalue(request.param)
+    return found.reset()
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from typing import Protocol
 from deploy.model import COLORS, Color
 from deploy.platform import Platform
 from deploy.platform.fake import FakePlatform
+from deploy.platform.kubernetes import KubernetesPlatform
 from deploy.platform.local import LocalPlatform, process
+from tests.cluster.kubectl import wait_until
+from tests.cluster.world import ClusterWorld
 from tests.world import World
 
 GOOD, NEXT = "1.0.0", "1.1.0"
@@ -81,4 +84,38 @@ class Local:
         platform.router.route_users(None, "0:none", None)
         for color in COLORS:
             platform.retire(color)
+        return self
+
+
+class Kubernetes:
+    """The tiny application in a namespace of a real cluster."""
+
+    def __init__(self, world: ClusterWorld) -> None:
+        self.world = world
+        for version in (GOOD, NEXT):
+            world.version(version)
+        for version, fault in FAULTS.items():
+            lie = {"says_version": "9.9.9"} if fault == "other-version" else {}
+            world.version(version, fault, **lie)
+        world.up()
+
+    def open(self) -> KubernetesPlatform:
+        """Another instance over the same namespace."""
+        return self.world.platform()
+
+    def kill(self, color: Color) -> None:
+        """Scale the color to nothing, and wait until its pods are gone; a single pod would be back at once."""
+        self.world.kubectl("scale", "deployment", f"tiny-{color}", "--replicas=0")
+        platform = self.open()
+        wait_until(lambda: None if platform.colors.pods(color) else True, f"the pods of {color} are gone")
+
+    def effects(self) -> object:
+        """The images there are."""
+        return sorted((self.world.root / "images").iterdir())
+
+    def reset(self) -> "Kubernetes":
+        """Nobody live and nothing standing, as the users see it too."""
+        platform = self.open()
+        platform.down()
+        wait_until(lambda: None if platform.answer(None).identity else True, "nobody answers users")
         return self

@@ -9,6 +9,9 @@ from deploy.errors import Conflict, NotReady
 from deploy.model import Color, Deployment
 from deploy.platform import Platform
 from deploy.platform.fake import FakePlatform
+from tests.cluster.conftest import NamespaceMaker
+from tests.cluster.images import Images
+from tests.cluster.world import ClusterWorld
 from tests.platform.subjects import FAULTS, GOOD, NEXT
 
 LIVE = Color.LIVE
@@ -20,7 +23,24 @@ def fake(tmp_path: Path) -> FakePlatform:
     return FakePlatform(tmp_path, {GOOD: "", NEXT: "", **FAULTS}, strategy="rolling")
 
 
-@pytest.fixture(params=["fake"])
+@pytest.fixture(scope="module")
+def rolling(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> ClusterWorld:
+    """A rolling environment on a real cluster, one for all tests here."""
+    root = tmp_path_factory.mktemp("rolling")
+    world = ClusterWorld(root, make_namespace(), images, name="staging", strategy="rolling", ready_seconds=6)
+    for version, fault in {GOOD: "", NEXT: "", **FAULTS}.items():
+        world.version(version, fault, **({"says_version": "9.9.9"} if fault == "other-version" else {}))
+    return world.up()
+
+
+@pytest.fixture
+def kubernetes(rolling: ClusterWorld) -> Platform:
+    """The platform kubernetes, nobody live."""
+    rolling.platform().retire(LIVE)
+    return rolling.platform()
+
+
+@pytest.fixture(params=["fake", "kubernetes"])
 def platform(request: pytest.FixtureRequest) -> Platform:
     """The platform under test; nobody is live, and nothing stands."""
     platform: Platform = request.getfixturevalue(request.param)

@@ -4,34 +4,28 @@ Users reach whoever the Service's selector names. A release writes its own Deplo
 configuration, and that one selector; Service and Ingress themselves are applied by ``verdigris up`` alone.
 """
 
-import hashlib
-import json
 import time
-import uuid
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
-from deploy.errors import Conflict, NotReady, PlatformError, Refused, UsageError
+from deploy.errors import Conflict, NotReady, PlatformError, UsageError
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.kubernetes import image
-from deploy.platform.kubernetes.api import Cluster, Object
-from deploy.platform.kubernetes.colors import GENERATION, Colors, stamping
+from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.environment import Environs
 from deploy.platform.kubernetes.forward import Forward
 from deploy.platform.kubernetes.journal import ClusterJournal
 from deploy.platform.kubernetes.logs import Logs
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.pods import is_ready
+from deploy.platform.kubernetes.users import UsersService
 from deploy.platform.observer import Observer, answer_of
 from deploy.settings import Settings
 
 STATE = ".verdigris"
 """The folder beside the settings file that holds what this machine keeps of an environment: its audit log."""
-SWITCH = "verdigris.dev/switch"
-"""The annotation of the Service by which a switch knows its own write, when the answer to it was lost."""
-NOBODY = "none"
-"""The color of a Service that nobody stands behind."""
 
 
 class KubernetesPlatform:
@@ -50,7 +44,8 @@ class KubernetesPlatform:
         self.namespace = chosen.namespace
         self.kubernetes = chosen.kubernetes
         self.root = settings.root / STATE / environment
-        self.places = (Color.LIVE,) if chosen.strategy == "rolling" else COLORS
+        self.rolling = chosen.strategy == "rolling"
+        self.places = (Color.LIVE,) if self.rolling else COLORS
         self._observer: Observer | None = None
         self._forwards: dict[Color, Forward] = {}
 
@@ -92,7 +87,7 @@ class KubernetesPlatform:
 
     def stamp(self, generation: int) -> None:
         """Keep older generations out of everything that a release writes."""
-        self.cluster.change("Service", self._service, stamping(generation))
+        self.gate.stamp(generation)
         self.colors.stamp(generation, self.places)
 
     # --- what a release is -------------------------------------------------------------------------------------
@@ -108,7 +103,7 @@ class KubernetesPlatform:
         return self._release(found) if found else None
 
     def _release(self, found: image.Image) -> Release:
-        place = self.places[0] if Color.LIVE in self.places else self._idle()
+        place = self.places[0] if self.rolling else self._idle()
         config = self.colors.configuration(place).hash
         return Release(
             version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image
@@ -149,9 +144,10 @@ class KubernetesPlatform:
 
     # --- who is where ------------------------------------------------------------------------------------------
 
-    @property
-    def _service(self) -> str:
-        return str(self.manifests.service["metadata"]["name"])
+    @cached_property
+    def gate(self) -> UsersService:
+        """The Service that users come through."""
+        return UsersService(self.cluster, self.manifests, self.standing)
 
     def live(self) -> Traffic:
         """Who the Service's selector names; where the strategy is rolling, whoever stands there.
@@ -159,30 +155,7 @@ class KubernetesPlatform:
         Raises:
             Refused: where the Service is not there, or names no color and so would send users to both.
         """
-        return self._traffic(self.cluster.get("Service", self._service))
-
-    def _traffic(self, service: Object | None) -> Traffic:
-        if service is None:
-            raise Refused(f"the namespace {self.namespace} has no Service {self._service}: run 'verdigris up' first")
-        if Color.LIVE in self.places:
-            standing = self.standing(Color.LIVE)
-            token = f"{service['metadata']['uid']}:{_digest(service['spec'])}:{standing}"
-            return Traffic(color=Color.LIVE if standing else None, identity=standing and standing.identity, token=token)
-        word = (service["spec"].get("selector") or {}).get("color")
-        notes = service["metadata"].get("annotations") or {}
-        token = f"{service['metadata']['uid']}:{word}:{notes.get(SWITCH, '')}:{_digest(service['spec'])}"
-        if word is None:
-            raise Refused(
-                f"the Service {self._service} sends users to both colors: run 'verdigris up', which names one"
-            )
-        if word == NOBODY:
-            return Traffic(color=None, identity=None, token=token)
-        if word not in set(COLORS):
-            raise PlatformError(
-                f"the Service {self._service} names {word!r}, which is no color; set it to blue or green"
-            )
-        standing = self.standing(Color(word))
-        return Traffic(color=Color(word), identity=standing.identity if standing else None, token=token)
+        return self.gate.traffic()
 
     def standing(self, color: Color) -> Deployment | None:
         """What stands in a color, by its Deployment's annotations."""
@@ -230,8 +203,10 @@ class KubernetesPlatform:
 
     def stand_up(self, release: Release, color: Color, generation: int) -> Deployment:
         """Bring a release into a color, as large as who has the users now, and wait until it is ready as itself."""
+        if color not in self.places:
+            raise Conflict(f"{color} is no place of {self.name}: it has {' and '.join(self.places)}")
         traffic = self.live()
-        if traffic.color is color and color is not Color.LIVE:
+        if traffic.color is color and not self.rolling:
             raise Conflict(f"{color} has the users; a release never stands up there")
         size = self.environs.size(self.manifests, self.colors, color, traffic.color)
         self.environs.hold(self.manifests, color, size)
@@ -247,7 +222,7 @@ class KubernetesPlatform:
             if answer.status == 200 and answer.identity == deployment.identity:
                 return
             stranger = answer.status is not None and answer.status < 500 and answer.identity is not None
-            if (stranger and color is not Color.LIVE) or time.monotonic() > deadline:
+            if (stranger and not self.rolling) or time.monotonic() > deadline:
                 raise NotReady(
                     f"{color} answers {answer.seen}, expected is {deployment.identity}: not what was deployed"
                 )
@@ -255,12 +230,14 @@ class KubernetesPlatform:
 
     def retire(self, color: Color) -> None:
         """Delete a color's Deployment; its pods drain by themselves."""
-        traffic = self.live()
-        if traffic.color is color and color is not Color.LIVE:
+        if self.live().color is color and not self.rolling:
             raise Conflict(f"{color} has the users; it is never retired")
         self.tidy()
         self.environs.release_hold(self.manifests, color)
         self.colors.retire(color)
+        deadline = time.monotonic() + self.environment.switch_seconds
+        while self.rolling and self.answer(None).status == 200 and time.monotonic() < deadline:
+            time.sleep(0.05)  # the ingress learns a moment later that nobody is there any more
 
     def open_requests(self, color: Color) -> int:
         """Requests in flight, as the application's own gauge counts them; 0 where the settings name none."""
@@ -294,24 +271,9 @@ class KubernetesPlatform:
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """Write the Service's selector, with the resourceVersion under which traffic was seen to be as expected."""
-        deployment, mark = self.standing(to), uuid.uuid4().hex[:12]
-        if deployment is None:
-            raise Conflict(f"nothing stands in {to}; users are not sent there")
-
-        def decide(service: Object | None) -> Object | None:
-            notes = ((service or {}).get("metadata") or {}).get("annotations") or {}
-            if notes.get(SWITCH) == mark:
-                return None  # it was written, only the answer was lost
-            if (present := self._traffic(service)).token != expected.token:
-                raise Conflict(
-                    f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it"
-                )
-            if int(notes.get(GENERATION, "0")) > generation:
-                raise Conflict(f"generation {notes[GENERATION]} acts on this environment now; {generation} is over")
-            annotations = {GENERATION: str(generation), SWITCH: mark}
-            return {"metadata": {"annotations": annotations}, "spec": {"selector": {"color": str(to)}}}
-
-        return self._traffic(self.cluster.change("Service", self._service, decide))
+        if self.rolling or to not in self.places:
+            raise Conflict(f"{self.name} rolls: there is nothing to switch" if self.rolling else f"{to} is no place")
+        return self.gate.switch(to, expected, generation)
 
     def observe(self, identity: Identity, since: float) -> Observation:
         """Ask from fresh and kept-alive connections until every answer is the identity's."""
@@ -339,13 +301,24 @@ class KubernetesPlatform:
     # --- the environment itself --------------------------------------------------------------------------------
 
     def up(self) -> list[str]:
-        """Apply every manifest but those that releases write; the Service keeps the color it names."""
-        return self.environs.up(self.manifests, NOBODY)
+        """Apply every manifest but those that releases write, and restore a color that was scaled to nothing.
+
+        The Service keeps the color that it names.
+        """
+        did = self.environs.up(self.manifests, self.gate.rendered)
+        for place in self.places:
+            deployment = self.standing(place)
+            if deployment is not None and not self.health(place).running:
+                self.colors.scale(place, self.environs.size(self.manifests, self.colors, place, None))
+                did.append(f"{place} {deployment.release.version} restored")
+        return did
 
     def down(self) -> list[str]:
         """Delete the Deployments that releases made; their renderings, the journal and the Service stay."""
-        return self.environs.down(self.manifests, self.colors, NOBODY)
-
-
-def _digest(content: Object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        if not self.rolling:
+            self.gate.name_nobody()
+        did = [place for place in self.places if self.colors.deployment(place) is not None]
+        for place in did:
+            self.colors.retire(place)
+        self.tidy()
+        return [str(place) for place in did]

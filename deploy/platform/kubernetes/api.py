@@ -9,22 +9,13 @@ Source: Kubernetes API concepts, https://kubernetes.io/docs/reference/using-api/
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-from deploy.errors import Conflict, PlatformError, Refused, UsageError
+from deploy.errors import Conflict, PlatformError, Refused
+from deploy.platform.kubernetes.transport import MANAGER, Object, Transport, Unanswered
 
-Object = dict[str, Any]
-"""An object of the API, as JSON."""
-
-MANAGER = "verdigris"
-"""The field manager of every write."""
-TIMEOUT = 5.0
-"""Seconds for one answer."""
 PAUSE = (0.1, 2.0)
 """Seconds between two tries, at first and at most."""
 MERGE = "application/merge-patch+json"
@@ -50,10 +41,6 @@ _KINDS = {
     "Role": ("/apis/rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
 }
-
-
-class Unanswered(PlatformError):  # noqa: N818 - what the API server was, not what went wrong
-    """Nobody answered, or a server error did: what was asked for may have happened."""
 
 
 class Stale(Conflict):
@@ -87,8 +74,7 @@ class Cluster:
         self.namespace = namespace
         self.patience = patience
         self.told = told
-        self.client = _client(context)
-        self._quiet = threading.Lock()
+        self.transport = Transport(context)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -105,7 +91,7 @@ class Cluster:
     def text(self, path: str, **query: str | int) -> str:
         """Plain text below the namespace's path, such as a pod's log; ``""`` where there is none."""
         try:
-            status, body, _ = self._send("GET", f"/api/v1/namespaces/{self.namespace}/{path}", query=query)
+            status, body, _ = self.transport.send("GET", f"/api/v1/namespaces/{self.namespace}/{path}", query=query)
         except Unanswered:
             return ""
         return body.decode(errors="replace") if status == 200 else ""
@@ -247,7 +233,7 @@ class Cluster:
         content: str = "application/json",
         query: dict[str, str] | None = None,
     ) -> Object | None:
-        status, answer, headers = self._send(method, path, body, content, query)
+        status, answer, headers = self.transport.send(method, path, body, content, query)
         if status == 404 and method in ("GET", "DELETE"):
             return None
         said = _said(answer)
@@ -263,55 +249,6 @@ class Cluster:
         if status >= 400:
             raise Rejected(f"the API server rejects {method} {path} ({status}): {said}")
         return dict(json.loads(answer))
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Object | None = None,
-        content: str = "application/json",
-        query: dict[str, Any] | None = None,
-    ) -> tuple[int, bytes, dict[str, str]]:
-        import urllib3
-
-        asked = {key: value for key, value in (query or {}).items() if value != ""}
-        if method in ("POST", "PATCH", "PUT"):
-            asked.setdefault("fieldManager", MANAGER)
-        headers = {"accept": "application/json, */*", "content-type": content, "user-agent": "verdigris"}
-        for setting in self.client.configuration.auth_settings().values():
-            headers[setting["key"]] = setting["value"]
-        url = f"{self.client.configuration.host}{path}" + (f"?{urlencode(asked)}" if asked else "")
-        try:
-            answer = self.client.rest_client.pool_manager.request(
-                method,
-                url,
-                body=json.dumps(body).encode() if body is not None else None,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=2, read=TIMEOUT),
-                retries=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Unanswered(f"the API server does not answer ({type(error).__name__}: {error})") from None
-        return answer.status, answer.data, dict(answer.headers)
-
-
-def _client(context: str | None) -> Any:
-    from kubernetes import config
-    from kubernetes.client import ApiClient, Configuration
-
-    configuration = Configuration()
-    try:
-        config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        if context is not None:
-            raise UsageError(f"the kubeconfig has no usable context {context!r}: {error}") from None
-        try:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException:
-            raise UsageError(
-                f"no cluster can be reached: {error}; set KUBECONFIG, or name the context in the settings"
-            ) from None
-    return ApiClient(configuration)
 
 
 def _with_version(wanted: Object, present: Object) -> Object:
@@ -335,13 +272,3 @@ def _said(answer: bytes) -> str:
         return str(json.loads(answer)["message"])[:500]
     except (ValueError, KeyError, TypeError):
         return answer.decode(errors="replace")[:200]
-
-
-@contextmanager
-def impatient(cluster: Cluster, seconds: float) -> Iterator[None]:
-    """For the time of the block, wait no longer than ``seconds`` for the API server."""
-    before, cluster.patience = cluster.patience, seconds
-    try:
-        yield
-    finally:
-        cluster.patience = before

@@ -4,30 +4,33 @@ What is known of a color stands on its Deployment, in annotations, so that every
 Deployment of each release is kept in an immutable ConfigMap, so that a color which was deleted comes back as it was.
 """
 
-import hashlib
 import json
 import time
-from collections.abc import Callable
-from typing import Any
 
 from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import Conflict, NotReady, PlatformError, Refused
+from deploy.errors import Conflict, NotReady, PlatformError
 from deploy.model import Color, Deployment, Release, now
 from deploy.platform.base import Health
 from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster, Object
+from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.image import running_digest
 from deploy.platform.kubernetes.manifests import Configuration, Manifests
+from deploy.platform.kubernetes.marks import (
+    GENERATION,
+    STANDING,
+    TEMPLATE,
+    annotations,
+    intact,
+    labels,
+    release_label,
+    require_present,
+    stamping,
+    standing,
+    template_digest,
+)
 from deploy.platform.kubernetes.pods import RELEASE_LABEL, Judged, current, is_ready, judged
+from deploy.platform.kubernetes.transport import Object
 
-STANDING = "verdigris.dev/deployment"
-"""The annotation that holds what stands there, as JSON."""
-GENERATION = "verdigris.dev/generation"
-"""The annotation by which an older generation is kept out."""
-TEMPLATE = "verdigris.dev/template"
-"""The annotation that holds the digest of the pod template as it was released; another one was edited by a person."""
-EDITED = "edited by hand"
-"""The build of a deployment that is not what a release put there."""
 POLL = 0.2
 FRESH_SECONDS = 0.4
 """For how long what was seen of pods counts as the present; a watch asks more often than that."""
@@ -55,7 +58,7 @@ class Colors:
 
     def pods(self, place: Color) -> list[Object]:
         """Every pod of a color, of an old release and on its way out included."""
-        return self.cluster.list("Pod", _labels(self.manifests.deployments[place]["spec"]["selector"]["matchLabels"]))
+        return self.cluster.list("Pod", labels(self.manifests.deployments[place]["spec"]["selector"]["matchLabels"]))
 
     def mine(self, place: Color) -> list[Object]:
         """The pods of what stands in a color now, as seen within :data:`FRESH_SECONDS`."""
@@ -89,7 +92,7 @@ class Colors:
             if present is None:
                 raise Conflict(f"{deployment.color} is gone: somebody deleted its Deployment")
             self._require_present(present)
-            if _annotations(present).get(STANDING) == text:
+            if annotations(present).get(STANDING) == text:
                 return None
             return {"metadata": {"annotations": {STANDING: text}}}
 
@@ -115,6 +118,7 @@ class Colors:
             Conflict: where a newer generation acts on the color.
             NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
         """
+        self._seen.pop(place, None)
         rendered = self._rendering(release, place)
         deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
         applied = self._apply(rendered, deployment, replicas)
@@ -150,6 +154,16 @@ class Colors:
                 self.cluster.delete("Deployment", self.name(place), present["metadata"]["resourceVersion"])
             except Conflict:
                 continue  # its status moved; judged anew
+        self._await_gone(place)
+
+    def _await_gone(self, place: Color) -> None:
+        """Wait until every pod of a color is on its way out, and with that out of every Service."""
+        self._seen.pop(place, None)
+        deadline = time.monotonic() + self.cluster.patience
+        while any(not pod["metadata"].get("deletionTimestamp") for pod in self.pods(place)):
+            if time.monotonic() > deadline:
+                raise PlatformError(f"the pods of {place} do not go away; look at them with kubectl")
+            time.sleep(POLL / 4)
 
     def _rendering(self, release: Release, place: Color) -> Object:
         """The Deployment of a release as it was rendered first, or rendered now and kept.
@@ -171,8 +185,8 @@ class Colors:
             base = self.manifests.deployments[place]
             spec = {**base["spec"], "template": configuration.rendered(release.artifact)}
             text = json.dumps({**base, "spec": spec}, sort_keys=True)
-            labels = {"verdigris.dev/part": "rendering", "verdigris.dev/color": str(place)}
-            metadata = {"name": name, "labels": labels}
+            parts = {"verdigris.dev/part": "rendering", "verdigris.dev/color": str(place)}
+            metadata = {"name": name, "labels": parts}
             kept = self.cluster.create(
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True,
                  "data": {"deployment.json": text}}
@@ -200,8 +214,9 @@ class Colors:
         )
         wanted["metadata"].pop("namespace", None)
         wanted["spec"]["replicas"] = replicas
-        labels = wanted["spec"]["template"]["metadata"].setdefault("labels", {})
-        labels[RELEASE_LABEL] = release_label(deployment.release)
+        wanted["spec"]["template"]["metadata"].setdefault("labels", {})[RELEASE_LABEL] = release_label(
+            deployment.release
+        )
         for _ in range(20):
             present = self.deployment(place)
             if present is not None:
@@ -226,7 +241,7 @@ class Colors:
             if present is None or template_digest(present) != digest:
                 raise Conflict(f"the Deployment of {place} was changed by somebody while it started")
             self._require_present(present)
-            if _annotations(present).get(TEMPLATE) == value:
+            if annotations(present).get(TEMPLATE) == value:
                 return None
             return {"metadata": {"annotations": {TEMPLATE: value}}}
 
@@ -283,70 +298,10 @@ class Colors:
             raise NotReady(f"{deployment.color} runs {', '.join(wrong) or 'no image'}, released is {digest}")
 
     def _require_present(self, present: Object, generation: int | None = None) -> None:
-        """The fence: a holder that was paused and wakes after a takeover writes nothing (fault 32)."""
-        mine = generation if generation is not None else self.generation
-        newest = int(_annotations(present).get(GENERATION, "0"))
-        if mine is not None and newest > mine:
-            raise Conflict(f"generation {newest} acts on this environment now; {mine} is over")
+        require_present(present, generation if generation is not None else self.generation)
 
     def stamp(self, generation: int, places: tuple[Color, ...]) -> None:
         """Keep older generations out of the colors."""
         self.generation = generation
         for place in places:
             self.cluster.change("Deployment", self.name(place), stamping(generation))
-
-
-def stamping(generation: int) -> Callable[[Object | None], Object | None]:
-    """A change that writes the generation onto an object that has an older one."""
-
-    def decide(present: Object | None) -> Object | None:
-        if present is None or int(_annotations(present).get(GENERATION, "0")) >= generation:
-            return None
-        return {"metadata": {"annotations": {GENERATION: str(generation)}}}
-
-    return decide
-
-
-def standing(found: Object | None, container: str) -> Deployment | None:
-    """What a Deployment's annotations say stands there, checked against what it really has."""
-    if found is None or STANDING not in _annotations(found):
-        return None
-    try:
-        said = Deployment.model_validate_json(_annotations(found)[STANDING])
-    except ValueError as error:
-        raise Refused(
-            f"the annotation {STANDING} of {found['metadata']['name']} cannot be understood: {error}"
-        ) from None
-    label, _, digest = _annotations(found).get(TEMPLATE, "").partition(":")
-    if label == release_label(said.release) and digest != template_digest(found):
-        image = next(
-            one["image"] for one in found["spec"]["template"]["spec"]["containers"] if one["name"] == container
-        )
-        release = said.release.model_copy(update={"build": EDITED, "artifact": image})
-        return said.model_copy(update={"release": release, "verified": False})
-    return said
-
-
-def intact(found: Object) -> bool:
-    """Whether the pod template is what a release left there at its end, and nobody edited it since."""
-    label = found["spec"]["template"]["metadata"].get("labels", {}).get(RELEASE_LABEL)
-    return bool(_annotations(found).get(TEMPLATE) == f"{label}:{template_digest(found)}")
-
-
-def template_digest(found: Object) -> str:
-    """The digest of a Deployment's pod template."""
-    return hashlib.sha256(json.dumps(found["spec"]["template"], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def release_label(release: Release) -> str:
-    """A release as the value of a label, and as the end of a name."""
-    text = f"{release.version} {release.build} {release.config} {release.artifact}"
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _annotations(found: Object) -> dict[str, Any]:
-    return found["metadata"].get("annotations") or {}
-
-
-def _labels(selector: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in selector.items())

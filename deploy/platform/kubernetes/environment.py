@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from deploy.errors import Conflict, NotReady, PlatformError, Refused
 from deploy.model import Color, Release
 from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster, Object
-from deploy.platform.kubernetes.colors import Colors, release_label
+from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.manifests import Manifests, with_image
+from deploy.platform.kubernetes.marks import annotations, release_label
+from deploy.platform.kubernetes.transport import Object
 from deploy.settings import SecretReference, Settings
 
 ENVIRONMENT_LABEL = "verdigris.dev/environment"
@@ -124,7 +126,7 @@ class Environs:
         limits = {key: scaler["spec"][key] for key in ("minReplicas", "maxReplicas") if key in scaler["spec"]}
 
         def decide(present: Object | None) -> Object | None:
-            if present is None or HELD not in (present["metadata"].get("annotations") or {}):
+            if present is None or HELD not in annotations(present):
                 return None
             return {"metadata": {"annotations": {HELD: None}}, "spec": limits}
 
@@ -203,47 +205,19 @@ class Environs:
 
     # --- the environment itself --------------------------------------------------------------------------------
 
-    def up(self, manifests: Manifests, nobody: str) -> list[str]:
-        """Apply every manifest but those that releases write; says what changed."""
+    def up(self, manifests: Manifests, rendered: Callable[[Object, Object | None], Object]) -> list[str]:
+        """Apply every manifest but those that releases write; says what changed.
+
+        Args:
+            rendered: an object as it is applied, given the one that is there.
+        """
         did = []
-        users = manifests.service["metadata"]["name"]
         for wanted in manifests.objects:
-            if wanted["kind"] in ("Deployment", "Job"):
-                continue
             kind, name = wanted["kind"], wanted["metadata"]["name"]
-            present = self.cluster.get(kind, name)
-            if kind == "Service" and name == users and Color.LIVE not in manifests.deployments:
-                wanted = _with_color(wanted, present, nobody)
-            if kind == "HorizontalPodAutoscaler" and present and HELD in (present["metadata"].get("annotations") or {}):
-                continue  # a release holds it, and gives it back
-            applied = self.cluster.apply(wanted, present)
+            present = self.cluster.get(kind, name) if kind not in ("Deployment", "Job") else None
+            if kind in ("Deployment", "Job") or (present is not None and HELD in annotations(present)):
+                continue  # what a release made, or holds and gives back
+            applied = self.cluster.apply(rendered(wanted, present), present)
             if present is None or applied["metadata"]["resourceVersion"] != present["metadata"]["resourceVersion"]:
                 did.append(f"{kind} {name} {'changed' if present else 'created'}")
         return did
-
-    def down(self, manifests: Manifests, colors: Colors, nobody: str) -> list[str]:
-        """Delete the colors, and let the Service name nobody."""
-        did = []
-        if Color.LIVE not in manifests.deployments:
-            self.cluster.change("Service", manifests.service["metadata"]["name"], _naming(nobody))
-        for place in manifests.deployments:
-            if colors.deployment(place) is not None:
-                colors.retire(place)
-                did.append(str(place))
-        self.tidy()
-        return did
-
-
-def _with_color(wanted: Object, present: Object | None, nobody: str) -> Object:
-    selector = ((present or {}).get("spec") or {}).get("selector") or {}
-    spec = {**wanted["spec"], "selector": {**wanted["spec"]["selector"], "color": selector.get("color", nobody)}}
-    return {**wanted, "spec": spec}
-
-
-def _naming(color: str) -> Callable[[Object | None], Object | None]:
-    def decide(present: Object | None) -> Object | None:
-        if present is None or (present["spec"].get("selector") or {}).get("color") == color:
-            return None
-        return {"spec": {"selector": {"color": color}}}
-
-    return decide

@@ -77,7 +77,7 @@ def _open(cluster: Cluster, pod: str, port: int) -> Any:
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream import ws_client
 
-    configuration = cluster.client.configuration
+    configuration = cluster.transport.client.configuration
     headers = {setting["key"]: setting["value"] for setting in configuration.auth_settings().values()}
     url = f"{configuration.host}/api/v1/namespaces/{cluster.namespace}/pods/{pod}/portforward?ports={port}"
     try:

@@ -22,7 +22,8 @@ from pathlib import Path
 from deploy.errors import Conflict, Refused, VerdigrisError
 from deploy.journal import Holder, Journal, actor, parse
 from deploy.model import Record, now
-from deploy.platform.kubernetes.api import Cluster, Object
+from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.transport import Object
 
 NAME = "verdigris-journal"
 LEASE = "verdigris"

@@ -15,7 +15,7 @@ from typing import Any
 
 from deploy.errors import SettingsError
 from deploy.model import Color
-from deploy.platform.kubernetes.api import Object
+from deploy.platform.kubernetes.transport import Object
 
 SIZE_LIMIT = 1_000_000
 """Bytes; a manifest larger than this is refused unread."""

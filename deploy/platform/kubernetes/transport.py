@@ -1,0 +1,86 @@
+"""One request to the API server: the kubernetes library's credentials and trust, without its retries."""
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from deploy.errors import PlatformError, UsageError
+
+Object = dict[str, Any]
+"""An object of the API, as JSON."""
+MANAGER = "verdigris"
+"""The field manager of every write."""
+TIMEOUT = 5.0
+"""Seconds for one answer."""
+
+
+class Unanswered(PlatformError):  # noqa: N818 - what the API server was, not what went wrong
+    """Nobody answered, or a server error did: what was asked for may have happened."""
+
+
+class Transport:
+    """Carries requests to the cluster of a context.
+
+    Args:
+        context: of the kubeconfig; ``None`` for the current one, or the pod's own account inside a cluster.
+
+    Raises:
+        UsageError: where there is no kubeconfig, or no such context in it.
+    """
+
+    def __init__(self, context: str | None) -> None:
+        self.client = _client(context)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        content: str = "application/json",
+        query: dict[str, Any] | None = None,
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of the answer.
+
+        Raises:
+            Unanswered: where nobody answers.
+        """
+        import urllib3
+
+        asked = {key: value for key, value in (query or {}).items() if value != ""}
+        if method in ("POST", "PATCH", "PUT"):
+            asked.setdefault("fieldManager", MANAGER)
+        headers = {"accept": "application/json, */*", "content-type": content, "user-agent": "verdigris"}
+        for setting in self.client.configuration.auth_settings().values():
+            headers[setting["key"]] = setting["value"]
+        url = f"{self.client.configuration.host}{path}" + (f"?{urlencode(asked)}" if asked else "")
+        try:
+            answer = self.client.rest_client.pool_manager.request(
+                method,
+                url,
+                body=json.dumps(body).encode() if body is not None else None,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=2, read=TIMEOUT),
+                retries=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unanswered(f"the API server does not answer ({type(error).__name__}: {error})") from None
+        return answer.status, answer.data, dict(answer.headers)
+
+
+def _client(context: str | None) -> Any:
+    from kubernetes import config
+    from kubernetes.client import ApiClient, Configuration
+
+    configuration = Configuration()
+    try:
+        config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        if context is not None:
+            raise UsageError(f"the kubeconfig has no usable context {context!r}: {error}") from None
+        try:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            raise UsageError(
+                f"no cluster can be reached: {error}; set KUBECONFIG, or name the context in the settings"
+            ) from None
+    return ApiClient(configuration)
