@@ -74,6 +74,22 @@ def test_the_service_of_the_users_names_no_color(environment: str) -> None:
     assert service["spec"]["selector"] == {"app.kubernetes.io/name": "chatbot-platform"}
 
 
+def test_applying_the_service_again_leaves_green_live(namespace: str, admin: Kubectl) -> None:
+    """Once a switch has written the color, kubectl apply changes nothing; a server-side apply is refused."""
+    kubectl = admin.within(namespace)
+    apply = ("apply", "--filename", str(K8S / "production" / "service.yaml"))
+    kubectl(*apply)
+    switch = '{"spec": {"selector": {"color": "green"}}}'
+    kubectl("patch", "service", "chatbot-platform", "--patch", switch, "--field-manager=verdigris")
+    before = kubectl.get("service", "chatbot-platform")
+    kubectl(*apply)
+    refused = kubectl.attempt(*apply, "--server-side", "--field-manager=somebody")
+    after = kubectl.get("service", "chatbot-platform")
+    assert "conflict" in refused.stderr
+    assert after["spec"]["selector"] == {"app.kubernetes.io/name": "chatbot-platform", "color": "green"}
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_service_chooses_the_migration(environment: str) -> None:
     """The Job's pods bear another name than the application's, so that no user's request ever goes to one."""
