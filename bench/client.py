@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from deploy.platform import Address
+
 
 class Exchange:
     """One request and what became of it."""
@@ -51,13 +53,15 @@ Finished = Callable[[Exchange, str], None]
 class Origin:
     """One scheme's address, with the connections that are kept alive to it."""
 
-    def __init__(self, url: str, ca: str | None, header: str, pool: int, limit: int, finished: Finished) -> None:
-        parts = urlsplit(url)
-        self.host, self.port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    def __init__(self, address: Address, header: str, pool: int, limit: int, finished: Finished) -> None:
+        parts = urlsplit(address.url)
+        self.host = parts.hostname or ""
+        self.place = address.place(address.url)
         self.authority = parts.netloc
         self.context = None
-        if parts.scheme == "https":
-            self.context = ssl.create_default_context(cafile=ca)
+        self.secure = parts.scheme == "https"
+        if self.secure:
+            self.context = ssl.create_default_context(cafile=address.ca)
             self.context.set_alpn_protocols(["http/1.1"])
         self.header = header.lower().encode()
         self.pool = pool
@@ -94,8 +98,7 @@ class Origin:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self, persistent=persistent),
-                self.host,
-                self.port,
+                *self.place,
                 ssl=self.context,
                 server_hostname=self.host if self.context else None,
             )

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from bench.client import Exchange, Origin
 from bench.summary import Summary, Tally
+from deploy.platform import Address
 
 CONNECTIONS = 8_000
 """The most connections that are open at a time, for each scheme."""
@@ -32,6 +32,8 @@ class Plan:
     url: str
     secure_url: str | None = None
     ca: str | None = None
+    connect: str | None = None
+    """The host, or host:port, that is connected to in place of what DNS says of the URL's name."""
     rate: float = 200.0
     """Requests a second, streams left out."""
     seconds: float | None = None
@@ -146,11 +148,12 @@ class Generator:
         fresh = self.random.random() < self.plan.new_share
         secure = len(self.origins) > 1 and self.random.random() < self.plan.secure_share
         requests = self.gets[secure][fresh]
+        origin = self.origins[secure]
         exchange = Exchange(
-            requests[self.planned % len(requests)], intended, self.plan.timeout, secure=secure, marker=None
+            requests[self.planned % len(requests)], intended, self.plan.timeout, secure=origin.secure, marker=None
         )
         self.flying.add(exchange)
-        self.origins[secure].send(exchange, fresh=fresh)
+        origin.send(exchange, fresh=fresh)
 
     async def _stream(self, number: int) -> None:
         """One stream after the other, by HTTP and HTTPS, over new and kept connections."""
@@ -159,7 +162,7 @@ class Generator:
             origin = self.origins[secure]
             marker = (self.plan.stream_end or "").encode()
             request = self._ask(origin, str(self.plan.stream_path), self.plan.stream_body, fresh=fresh)
-            exchange = Exchange(request, time.monotonic(), self.plan.timeout, secure=secure, marker=marker)
+            exchange = Exchange(request, time.monotonic(), self.plan.timeout, secure=origin.secure, marker=marker)
             exchange.over = asyncio.Event()
             self.flying.add(exchange)
             origin.send(exchange, fresh=fresh)
@@ -230,12 +233,11 @@ class Generator:
 
     async def _until_live(self) -> None:
         """Ask, uncounted, until there is an answer below 500."""
-        parts = urlsplit(self.plan.url)
         request = self._ask(self.origins[0], self.plan.paths[0], None, fresh=True)
         while not self.stopping.is_set():
             with contextlib.suppress(OSError, asyncio.TimeoutError, ValueError, IndexError):
                 async with asyncio.timeout(2):
-                    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+                    reader, writer = await asyncio.open_connection(*self.origins[0].place)
                     writer.write(request)
                     status = int((await reader.readline()).split()[1])
                     writer.close()
@@ -244,7 +246,8 @@ class Generator:
             await asyncio.sleep(0.02)
 
     def _origin(self, url: str) -> Origin:
-        return Origin(url, self.plan.ca, self.plan.header, self.plan.pool, CONNECTIONS, self._finished)
+        address = Address(url=url, ca=self.plan.ca, connect=self.plan.connect)
+        return Origin(address, self.plan.header, self.plan.pool, CONNECTIONS, self._finished)
 
 
 def as_arguments(plan: Plan) -> list[str]:

@@ -151,6 +151,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="where users come in by HTTP")
     parser.add_argument("--secure-url", help="where users come in by HTTPS")
     parser.add_argument("--ca", help="a file with the certificates to trust")
+    parser.add_argument("--connect", metavar="HOST", help="connect there, whatever DNS says of the names")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="requests a second (%(default)s)")
     parser.add_argument("--seconds", type=float, help="how long; without it until SIGTERM or SIGINT")
     parser.add_argument("--paths", default="/", help="paths, separated by commas (%(default)s)")

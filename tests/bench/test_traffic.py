@@ -52,6 +52,22 @@ def stream(*parts: bytes) -> Behaviour:
     return behave
 
 
+def test_users_reach_a_name_where_the_plan_says(serve: Serve, tmp_path: Path) -> None:
+    """Connected is to another place, and the certificate is still verified for the name."""
+    issuer = trustme.CA()
+    issuer.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer.issue_cert("chat.example.test").configure_cert(context)
+    server = serve(good, context)
+    place, ca = server.url.partition("://")[2], str(tmp_path / "ca.pem")
+    seen = users("https://chat.example.test", connect=place, ca=ca)
+    assert (seen.lost, seen.https) == (0, seen.requests)
+    assert seen.passed
+    seen = users("https://other.example.test", connect=place, ca=ca)
+    assert seen.lost == seen.requests
+    assert "other.example.test" in next(iter(seen.errors))
+
+
 def test_nothing_is_lost_against_a_good_server(serve: Serve, tmp_path: Path) -> None:
     server = serve(stream(STREAM, EVENT, CLOSING, TERMINATOR))
     out = tmp_path / "samples.jsonl"
