@@ -117,5 +117,6 @@ class Kubernetes:
         """Nobody live and nothing standing, as the users see it too."""
         platform = self.open()
         platform.down()
+        self.world.kubectl("annotate", "service", "tiny", "verdigris.dev/generation-")
         wait_until(lambda: None if platform.answer(None).identity else True, "nobody answers users")
         return self

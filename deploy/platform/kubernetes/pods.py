@@ -17,6 +17,8 @@ NEVER_WAITING = {
     "CrashLoopBackOff": "it ends again and again",
 }
 """Reasons for which a container waits that time does not heal."""
+PASSING = "failed to sync"
+"""What a node says whose cache has not seen a new ConfigMap or Secret yet; it tries again by itself."""
 RESTARTS = 2
 """Restarts during a start that count as ending again and again."""
 
@@ -87,7 +89,7 @@ def never(pod: Object, unscheduled: float, limit: float) -> str:
     """Why a pod cannot become ready, or nothing."""
     for status in (*pod["status"].get("initContainerStatuses", ()), *pod["status"].get("containerStatuses", ())):
         waiting = status.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in NEVER_WAITING:
+        if waiting.get("reason") in NEVER_WAITING and PASSING not in waiting.get("message", ""):
             said = f": {waiting['message']}" if waiting.get("message") else ""
             return f"{NEVER_WAITING[waiting['reason']]} ({waiting['reason']}){ended(status)}{said}"
         if status.get("restartCount", 0) >= RESTARTS:
