@@ -13,8 +13,10 @@ from uuid import uuid4
 
 import pytest
 
+from .chatbot import Chatbot
 from .images import Images
 from .kubectl import Kubectl
+from .machine import Machine, addresses, own_address
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_LABEL = "verdigris.dev/test"
@@ -119,3 +121,38 @@ def run_image(version: str, out: Path, *words: str) -> dict[str, Any]:
 def images(kubeconfig: Path, buildah: list[str], tmp_path_factory: pytest.TempPathFactory) -> Images:
     """Make images of the tiny application."""
     return Images(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def machine(admin: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Run the chatbot's database and provider on this machine, where pods reach them."""
+    known = [os.environ["MACHINE_ADDRESS"]] if "MACHINE_ADDRESS" in os.environ else addresses(admin)
+    here = next(filter(own_address, known), None)
+    if here is None:
+        missing(f"none of {', '.join(known)} is this machine's", "set MACHINE_ADDRESS to it as pods see it")
+    made = Machine(tmp_path_factory.mktemp("machine"), here)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def make_chatbot(
+    make_namespace: NamespaceMaker,
+    machine: Machine,
+    chatbot_image: ImageMaker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Chatbot]]:
+    """Make environments of the chatbot, each in a namespace of its own where pods may do no more than they need."""
+    made: list[Chatbot] = []
+
+    def make(name: str) -> Chatbot:
+        kubectl = make_namespace(**{"pod-security.kubernetes.io/enforce": "restricted"})
+        made.append(Chatbot(tmp_path_factory.mktemp(name), name, kubectl, machine, chatbot_image))
+        return made[-1]
+
+    yield make
+    for chatbot in made:
+        chatbot.close()

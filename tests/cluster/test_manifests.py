@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.platform.kubernetes.environment import ENVIRONMENT_LABEL
+
 from .conftest import NamespaceMaker, missing
 from .kubectl import Kubectl
 from .manifests import ENVIRONMENTS, K8S, container, files, objects, quantity, read
@@ -101,6 +103,17 @@ def test_no_service_chooses_the_migration(environment: str) -> None:
 def test_no_manifest_names_the_namespace_it_goes_to(path: Path) -> None:
     """The same files serve any namespace."""
     assert [found["metadata"]["name"] for found in read(path) if "namespace" in found["metadata"]] == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_namespace_of_the_settings_says_which_environment_it_is(environment: str) -> None:
+    """A release is refused where the label is another, and pods are restricted there."""
+    settings = tomllib.loads((ROOT / "environments.toml").read_text(encoding="utf-8"))["environments"]
+    labels = {found["metadata"]["name"]: found["metadata"]["labels"] for found in read("namespaces.yaml")}
+    assert labels[settings[environment]["namespace"]] == {
+        ENVIRONMENT_LABEL: environment,
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from deploy.platform.kubernetes.environment import NEEDED
+
 from .conftest import NamespaceMaker
 from .kubectl import Kubectl, wait_until
 from .manifests import K8S, read
@@ -143,6 +145,13 @@ def test_an_account_may_do_what_its_role_says_and_nothing_else(roles: Roles, acc
     """Of every verb on every resource of interest, exactly those of the table are allowed in its own namespace."""
     table = {(verb, resource) for resource, verbs in ALLOWED[account].items() for verb in verbs.split()}
     assert allowed(roles, account, roles.home.namespace) == table
+
+
+def test_the_releasing_account_may_do_all_that_a_release_asks_for(roles: Roles) -> None:
+    """Whatever the platform looks for before it begins is allowed by the Role that comes with it."""
+    needed = [(verb, resource) for _, resource, verbs in NEEDED for verb in verbs]
+    answers = roles.may("release", roles.home.namespace, [question(*pair) for pair in needed])
+    assert [pair for pair, answer in zip(needed, answers, strict=True) if not answer] == []
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
