@@ -19,13 +19,20 @@ READER = "verdigris_reader"
 
 
 class Postgres:
-    """One embedded server, its data in ``folder``."""
+    """One embedded server, its data in ``folder``.
 
-    def __init__(self, folder: Path, port: int, database: str, mark: str) -> None:
+    Args:
+        listen: the addresses of this machine that it listens on.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, database: str, mark: str, listen: tuple[str, ...] = ("127.0.0.1",)
+    ) -> None:
         self.folder = folder
         self.port = port
         self.database = database
         self.mark = mark
+        self.listen = ",".join(listen)
         self.record = folder / "process.json"
         self.log = folder / "postgres.log"
 
@@ -50,9 +57,10 @@ class Postgres:
             self._initialize(data)
         (data / "postmaster.pid").unlink(missing_ok=True)
         sockets = Path(tempfile.mkdtemp(prefix="verdigris-pg-"))
-        options = ["-c", f"unix_socket_directories={sockets}", "-c", "listen_addresses=127.0.0.1", "-p", str(self.port)]
+        options = [f"unix_socket_directories={sockets}", f"listen_addresses={self.listen}", "max_connections=100"]
+        chosen = [word for option in options for word in ("-c", option)]
         started = process.start(
-            [*_as_user(), str(binaries() / "postgres"), "-D", str(data), *options, "-c", "max_connections=100"],
+            [*_as_user(), str(binaries() / "postgres"), "-D", str(data), "-p", str(self.port), *chosen],
             mark=self.mark,
             log=self.log,
             cwd=self.folder,
