@@ -49,6 +49,7 @@ class Controller:
         self.journal = journal or self.platform.journal
         self.audit = AuditLog(self.platform.root / "audit.jsonl")
         self.watcher = watcher or Silent()
+        self.platform.told = self.watcher.told
         self.signals = Signals()
         self.redactor = Redactor(secrets(self.environment, settings.root))
 
@@ -193,6 +194,26 @@ class Controller:
         )
 
     def _recover(self) -> Record | None:
+        """End what a dead run left, then take what a person did by hand as it is."""
+        record = self._recover_run()
+        if adopted := self.platform.adopt():
+            self.watcher.told(adopted)
+            self.audit.append(
+                entry(
+                    actor=actor(),
+                    action="adopt",
+                    environment=self.name,
+                    release=f"{self.name}-adopted-{re.sub(r'[^0-9T]', '', now())[:15]}",
+                    from_identity=None,
+                    to_identity=identity.header() if (identity := self.platform.live().identity) else None,
+                    outcome="adopted",
+                    exit_status=ExitStatus.CONFIRMED,
+                    reason=adopted,
+                )
+            )
+        return record
+
+    def _recover_run(self) -> Record | None:
         record = self.journal.read().record
         if record is None:
             return None

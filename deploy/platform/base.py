@@ -1,5 +1,6 @@
 """The few verbs that a platform has, and the values they speak in."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -95,6 +96,9 @@ class Platform(Protocol):
     Where the strategy is ``rolling`` there is one place, ``Color.LIVE``, and whatever stands there has the users:
     ``stand_up`` is what moves them, ``switch`` is a conflict, and ``retire`` leaves nobody live.
     """
+
+    told: Callable[[str], None]
+    """Told what is worth a line while a verb takes its time; whoever acts sets it."""
 
     @property
     def root(self) -> Path:
@@ -215,6 +219,9 @@ class Platform(Protocol):
 
     def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
         """What a color logged from ``offset`` on, and the offset after it."""
+
+    def adopt(self) -> str | None:
+        """Take what a person did in an emergency to who has the users as it is; says what that was, or ``None``."""
 
     def level(self, color: Color) -> None:
         """Bring a candidate to the size of who has the users now, before it gets them.

@@ -53,6 +53,7 @@ class FakePlatform:
         self.behind: Color | None = None
         """A color that still answers some users, whatever a switch wrote."""
         self.held = 0
+        self.told: Callable[[str], None] = lambda _text: None
         self.path = root / "fake.json"
 
     @property
@@ -213,6 +214,10 @@ class FakePlatform:
         complete = answer.identity == identity
         reason = "" if complete else f"users are still answered by: {answer.seen}"
         return Observation(complete=complete, seconds=0, fresh=1, kept=kept, reason=reason)
+
+    def adopt(self) -> str | None:
+        """Nobody edits a color by hand here."""
+        return None
 
     def level(self, color: Color) -> None:
         """Every color has the same size here."""

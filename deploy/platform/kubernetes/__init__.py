@@ -5,23 +5,24 @@ configuration, and that one selector; Service and Ingress themselves are applied
 """
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
 from deploy.errors import Conflict, NotReady, PlatformError, UsageError
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
-from deploy.platform.kubernetes import image
+from deploy.platform.kubernetes import adoption, image
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.environment import Environs
-from deploy.platform.kubernetes.forward import Forward
 from deploy.platform.kubernetes.journal import ClusterJournal
 from deploy.platform.kubernetes.logs import Logs
 from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.pods import is_ready
+from deploy.platform.kubernetes.marks import release_label
+from deploy.platform.kubernetes.reach import Reach, port_of
 from deploy.platform.kubernetes.users import UsersService
-from deploy.platform.observer import Observer, answer_of
+from deploy.platform.observer import Observer
 from deploy.settings import Settings
 
 STATE = ".verdigris"
@@ -47,7 +48,7 @@ class KubernetesPlatform:
         self.rolling = chosen.strategy == "rolling"
         self.places = (Color.LIVE,) if self.rolling else COLORS
         self._observer: Observer | None = None
-        self._forwards: dict[Color, Forward] = {}
+        self.told: Callable[[str], None] = lambda _text: None
 
     @cached_property
     def manifests(self) -> Manifests:
@@ -61,7 +62,9 @@ class KubernetesPlatform:
         Raises:
             Refused: where it is another cluster, or the namespace belongs to another environment.
         """
-        cluster = Cluster(self.namespace, self.kubernetes.context, self.kubernetes.api_seconds)
+        cluster = Cluster(
+            self.namespace, self.kubernetes.context, self.kubernetes.api_seconds, lambda text: self.told(text)
+        )
         Environs(cluster, self.settings, self.name).require_right()
         return cluster
 
@@ -74,6 +77,11 @@ class KubernetesPlatform:
     def environs(self) -> Environs:
         """What stands around the Deployments."""
         return Environs(self.cluster, self.settings, self.name)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Where users and colors are reached."""
+        return Reach(self.settings, self.name, lambda: self.colors)
 
     @cached_property
     def logs(self) -> Logs:
@@ -104,7 +112,7 @@ class KubernetesPlatform:
 
     def _release(self, found: image.Image) -> Release:
         place = self.places[0] if self.rolling else self._idle()
-        config = self.colors.configuration(place).hash
+        config = self.colors.renderings.configuration(place).hash
         return Release(
             version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image
         )
@@ -171,33 +179,15 @@ class KubernetesPlatform:
 
     def address(self, color: Color) -> Address:
         """A color's preview host, or a port-forward to its pods where it has none."""
-        if color is Color.LIVE:
-            return self.users()
-        if self.kubernetes.preview is not None:
-            return self._address(self.kubernetes.preview.format(color=color))
-        if color not in self._forwards:
-            port = self.environs.port_of(self.colors.container(color))
-            self._forwards[color] = Forward(self.cluster, lambda: self._ready_pod(color), port)
-        return Address(url=f"http://127.0.0.1:{self._forwards[color].port}")
-
-    def _ready_pod(self, color: Color) -> str:
-        ready = [pod for pod in self.colors.mine(color) if is_ready(pod)]
-        if not ready:
-            raise PlatformError(f"no pod of {color} is ready")
-        return str(ready[int(time.monotonic()) % len(ready)]["metadata"]["name"])
+        return self.reach.users() if self.rolling else self.reach.color(color)
 
     def users(self) -> Address:
         """The environment's own address."""
-        return self._address(str(self.environment.url))
-
-    def _address(self, url: str) -> Address:
-        return Address(url=url, connect=self.environment.address, ca=self.settings.authority(self.name))
+        return self.reach.users()
 
     def answer(self, color: Color | None) -> Answer:
         """Ask the ready path once."""
-        address = self.users() if color is None else self.address(color)
-        status, identity, seen = answer_of(address, self.kubernetes.ready, self.settings.identity.header)
-        return Answer(status=status, identity=identity, seen=seen)
+        return self.reach.answer(self.users() if color is None else self.address(color))
 
     # --- a color comes and goes --------------------------------------------------------------------------------
 
@@ -245,7 +235,7 @@ class KubernetesPlatform:
         metrics = self.settings.checks.metrics
         if gauge is None or metrics is None:
             return 0
-        return self.environs.gauge(gauge, metrics.path, self.colors.mine(color), self.colors.container(color))
+        return self.environs.gauge(gauge, metrics.path, self.colors.mine(color), port_of(self.colors.container(color)))
 
     def log(self, color: Color, offset: int = 0) -> tuple[str, int]:
         """What a color's pods logged from ``offset`` characters on."""
@@ -256,7 +246,7 @@ class KubernetesPlatform:
     def hold_connections(self) -> None:
         """Open the kept-alive connections that the next ``observe`` looks at."""
         self.release_connections()
-        self._observer = self._new_observer()
+        self._observer = self.reach.observer()
         self._observer.open()
 
     def release_connections(self) -> None:
@@ -264,10 +254,6 @@ class KubernetesPlatform:
         if self._observer is not None:
             self._observer.close()
             self._observer = None
-
-    def _new_observer(self) -> Observer:
-        vantage = [self._address(url) for url in self.kubernetes.vantage]
-        return Observer(self.users(), self.settings.identity.header, self.kubernetes.ready, vantage)
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """Write the Service's selector, with the resourceVersion under which traffic was seen to be as expected."""
@@ -278,11 +264,26 @@ class KubernetesPlatform:
     def observe(self, identity: Identity, since: float) -> Observation:
         """Ask from fresh and kept-alive connections until every answer is the identity's."""
         if self._observer is None:
-            self._observer = self._new_observer()
+            self._observer = self.reach.observer()
         try:
-            return self._observer.wait_for(identity, since, self.environment.switch_seconds)
+            observation = self._observer.wait_for(identity, since, self.environment.switch_seconds)
         finally:
             self.release_connections()
+        if observation.complete:
+            self._follow(identity.color)
+        return observation
+
+    def _follow(self, live: Color | None) -> None:
+        """What must run once goes with the users; where that fails now, the end of the release does it."""
+        try:
+            self.colors.workers.follow(live)
+        except PlatformError as error:
+            self.told(f"what must run once has not moved yet: {error}")
+
+    def adopt(self) -> str | None:
+        """Take what a person did to who has the users as it is."""
+        live = Color.LIVE if self.rolling else self.live().color
+        return adoption.adopt(self.colors, live, self.answer(None)) if live is not None else None
 
     def level(self, color: Color) -> None:
         """Bring a candidate to the live color's size, and keep both from shrinking until the release is settled."""
@@ -294,9 +295,13 @@ class KubernetesPlatform:
         self.colors.scale(color, size)
 
     def settled(self) -> None:
-        """Give the autoscalers their limits back."""
+        """Give the autoscalers their limits back; what must run once runs with the live color; forget what is old."""
         for place in self.places:
             self.environs.release_hold(self.manifests, place)
+        self.colors.workers.follow(self.live().color)
+        previous = self.journal.read().previous
+        standing = [self.standing(place) for place in self.places]
+        self.colors.renderings.prune({release_label(one.release) for one in (*standing, previous) if one})
 
     # --- the environment itself --------------------------------------------------------------------------------
 

@@ -3,21 +3,22 @@
 The kubernetes library finds and refreshes the credentials; the requests themselves are made here, without its retries,
 because what is done about an answer that never came differs for reading and for writing. A read is asked again until
 ``patience`` seconds are over. A write whose answer is lost may have happened: it is read before it is repeated
-(:meth:`Cluster.change`). 409 is judged anew on fresh state, 429 waits as long as the server asks for.
+(:meth:`Cluster.change`). 409 is judged anew on fresh state, 429 waits as long as the server asks for. 401 and 403 are
+final, but for a 401 to an account that was taken before: its token ran out, and is read again for as long.
 
 Source: Kubernetes API concepts, https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from deploy.errors import Conflict, PlatformError, Refused
+from deploy.platform.kubernetes.patience import Patience, pauses
 from deploy.platform.kubernetes.transport import MANAGER, Object, Transport, Unanswered
 
-PAUSE = (0.1, 2.0)
-"""Seconds between two tries, at first and at most."""
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 _KINDS = {
@@ -58,7 +59,7 @@ class Cluster:
         namespace: where every object is.
         context: of the kubeconfig; ``None`` for the current one, or the pod's own account inside a cluster.
         patience: seconds for which an API server that does not answer is asked again.
-        told: told once where it begins not to answer.
+        told: told when it begins not to answer, and when it answers again.
 
     Raises:
         UsageError: where there is no kubeconfig, or no such context in it.
@@ -74,6 +75,8 @@ class Cluster:
         self.namespace = namespace
         self.patience = patience
         self.told = told
+        self.trying = Patience(patience, told)
+        self._taken = False
         self.transport = Transport(context)
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -139,8 +142,8 @@ class Cluster:
             Conflict: what ``decide`` raises, and where others keep writing it.
             PlatformError: where it cannot be written within ``patience``.
         """
-        deadline = time.monotonic() + self.patience
-        for pause in _pauses():
+        began, deadline = time.monotonic(), self.trying.deadline
+        for pause in pauses():
             present = self.get(kind, name)
             wanted = decide(present)
             if wanted is None:
@@ -149,10 +152,12 @@ class Cluster:
                 if present is None:
                     return self._object("POST", self._path(kind), wanted)
                 return self._object("PATCH", self._path(kind, name), _with_version(wanted, present), MERGE)
-            except (Stale, Unanswered):
-                if time.monotonic() > deadline:
+            except Stale:
+                if time.monotonic() - began > self.patience:
                     raise
-            time.sleep(pause)
+                time.sleep(pause)
+            except Unanswered as error:
+                self.trying.wait(pause, error, deadline)
         raise AssertionError("pauses never end")
 
     def apply(self, wanted: Object, present: Object | None = None) -> Object:
@@ -211,18 +216,13 @@ class Cluster:
         return f"{group}/namespaces/{self.namespace}/{plural}" + (f"/{quote(name)}" if name else "")
 
     def _patiently(self, ask: Callable[[], Object | None]) -> Object | None:
-        """Ask again while nobody answers, for as long as ``patience`` lasts."""
-        deadline, silent = time.monotonic() + self.patience, False
-        for pause in _pauses():
+        """Ask again while nobody answers, for as long as there is patience."""
+        deadline = self.trying.deadline
+        for pause in pauses():
             try:
                 return ask()
             except Unanswered as error:
-                if time.monotonic() + pause > deadline:
-                    raise Unanswered(f"{error}; asked again for {self.patience:g} s: the state is unknown") from None
-                if not silent:
-                    silent = True
-                    self.told(f"state unknown, still trying for {self.patience:g} s: {error}")
-            time.sleep(pause)
+                self.trying.wait(pause, error, deadline)
         raise AssertionError("pauses never end")
 
     def _object(
@@ -233,34 +233,41 @@ class Cluster:
         content: str = "application/json",
         query: dict[str, str] | None = None,
     ) -> Object | None:
-        status, answer, headers = self.transport.send(method, path, body, content, query)
+        try:
+            status, answer = self._answer(method, path, body, content, query)
+        except Unanswered as error:
+            self.trying.silent(error)
+            raise
+        self.trying.answered()
+        said = _said(answer) if status >= 400 else ""
         if status == 404 and method in ("GET", "DELETE"):
             return None
-        said = _said(answer)
         if status == 409:
             raise Stale(f"{method} {path}: {said}")
-        if status == 429:
-            time.sleep(min(_seconds(headers.get("Retry-After")), self.patience))
-            raise Unanswered(f"the API server is busy (429): {said}")
-        if status >= 500:
-            raise Unanswered(f"the API server answered {status}: {said}")
         if status in (401, 403):
             raise Refused(f"the API server refuses this account ({status}): {said}; see k8s/rbac for what it must may")
         if status >= 400:
             raise Rejected(f"the API server rejects {method} {path} ({status}): {said}")
+        self._taken = True
         return dict(json.loads(answer))
+
+    def _answer(self, method: str, path: str, *more: Any) -> tuple[int, bytes]:
+        """Status and body of an answer that says something of what was asked for."""
+        status, answer, headers = self.transport.send(method, path, *more)
+        if status == 429:
+            wait = _seconds(headers.get("Retry-After"))
+            raise Unanswered(f"the API server is busy (429): {_said(answer)}", wait)
+        if status >= 500:
+            raise Unanswered(f"the API server answered {status}: {_said(answer)}")
+        if status == 401 and self._taken:
+            self.transport.renew()
+            raise Unanswered(f"the API server does not take this account any more (401): {_said(answer)}")
+        return status, answer
 
 
 def _with_version(wanted: Object, present: Object) -> Object:
     metadata = {**wanted.get("metadata", {}), "resourceVersion": present["metadata"]["resourceVersion"]}
     return {**wanted, "metadata": metadata}
-
-
-def _pauses() -> Iterator[float]:
-    pause = PAUSE[0]
-    while True:
-        yield pause
-        pause = min(2 * pause, PAUSE[1])
 
 
 def _seconds(text: str | None) -> float:

@@ -14,7 +14,7 @@ from deploy.platform.base import Health
 from deploy.platform.kubernetes import pods as pods_module
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.image import running_digest
-from deploy.platform.kubernetes.manifests import Configuration, Manifests
+from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import (
     GENERATION,
     STANDING,
@@ -29,7 +29,9 @@ from deploy.platform.kubernetes.marks import (
     template_digest,
 )
 from deploy.platform.kubernetes.pods import RELEASE_LABEL, Judged, current, is_ready, judged
+from deploy.platform.kubernetes.rendering import Renderings
 from deploy.platform.kubernetes.transport import Object
+from deploy.platform.kubernetes.workers import Workers
 
 POLL = 0.2
 FRESH_SECONDS = 0.4
@@ -44,6 +46,8 @@ class Colors:
         self.cluster = cluster
         self.manifests = manifests
         self.settings = settings
+        self.renderings = Renderings(cluster, manifests)
+        self.workers = Workers(cluster, manifests)
         self.generation: int | None = None
         """The generation this process acts with, where it took one."""
         self._seen: dict[Color, tuple[float, list[Object]]] = {}
@@ -119,8 +123,9 @@ class Colors:
             NotReady: at once where it cannot become ready, else at the deadline; the message has the reason.
         """
         self._seen.pop(place, None)
-        rendered = self._rendering(release, place)
+        rendered, *workers = self.renderings.of(release, place)
         deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
+        self.workers.bring(workers, place, release_label(release))
         applied = self._apply(rendered, deployment, replicas)
         self._await_ready(deployment)
         self._stamp_template(deployment, template_digest(applied))
@@ -154,6 +159,7 @@ class Colors:
                 self.cluster.delete("Deployment", self.name(place), present["metadata"]["resourceVersion"])
             except Conflict:
                 continue  # its status moved; judged anew
+        self.workers.take_away(place)
         self._await_gone(place)
 
     def _await_gone(self, place: Color) -> None:
@@ -164,46 +170,6 @@ class Colors:
             if time.monotonic() > deadline:
                 raise PlatformError(f"the pods of {place} do not go away; look at them with kubectl")
             time.sleep(POLL / 4)
-
-    def _rendering(self, release: Release, place: Color) -> Object:
-        """The Deployment of a release as it was rendered first, or rendered now and kept.
-
-        Raises:
-            Conflict: where the files or the Secret changed since the release was prepared.
-        """
-        name = f"{self.name(place)}-{release_label(release)}"
-        kept = self.cluster.get("ConfigMap", name)
-        if kept is None:
-            configuration = self.configuration(place)
-            if configuration.hash != release.config:
-                raise Conflict(
-                    f"the configuration changed since the release was prepared: it was {release.config}, "
-                    f"now it is {configuration.hash}"
-                )
-            for made in configuration.copies.values():
-                self.cluster.create(made)
-            base = self.manifests.deployments[place]
-            spec = {**base["spec"], "template": configuration.rendered(release.artifact)}
-            text = json.dumps({**base, "spec": spec}, sort_keys=True)
-            parts = {"verdigris.dev/part": "rendering", "verdigris.dev/color": str(place)}
-            metadata = {"name": name, "labels": parts}
-            kept = self.cluster.create(
-                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True,
-                 "data": {"deployment.json": text}}
-            )  # fmt: skip
-        return dict(json.loads(kept["data"]["deployment.json"]))
-
-    def configuration(self, place: Color) -> Configuration:
-        """The configuration that a release into a color would have now.
-
-        Raises:
-            Refused: where a Secret that the pods need is not there.
-        """
-
-        def found(kind: str, name: str) -> Object | None:
-            return self.manifests.named(kind, name) if kind == "ConfigMap" else self.cluster.get(kind, name)
-
-        return Configuration(self.manifests.deployments[place]["spec"]["template"], found)
 
     def _apply(self, rendered: Object, deployment: Deployment, replicas: int) -> Object:
         """Server-side apply of the whole Deployment; what a person edited there is swept away first."""

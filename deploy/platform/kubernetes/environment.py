@@ -9,7 +9,8 @@ from deploy.model import Color, Release
 from deploy.platform.kubernetes import pods as pods_module
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.manifests import Manifests, with_image
+from deploy.platform.kubernetes.configuration import PART, with_image
+from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import annotations, release_label
 from deploy.platform.kubernetes.transport import Object
 from deploy.settings import SecretReference, Settings
@@ -18,7 +19,6 @@ ENVIRONMENT_LABEL = "verdigris.dev/environment"
 """The label by which a namespace says which environment it is."""
 HELD = "verdigris.dev/held-minimum"
 """The annotation of an autoscaler whose minimum a release raised."""
-PART = "verdigris.dev/part"
 MIGRATION = "migration"
 NEEDED = (
     ("apps", "deployments", ("get", "create", "patch", "delete")),
@@ -132,19 +132,12 @@ class Environs:
 
         self.cluster.change("HorizontalPodAutoscaler", scaler["metadata"]["name"], decide)
 
-    def port_of(self, container: Object) -> int:
-        """The port on which the application's container listens."""
-        ports = container.get("ports") or ()
-        if not ports:
-            raise PlatformError(f"the container {container['name']} names no port; a candidate cannot be reached")
-        return int(ports[0]["containerPort"])
-
-    def gauge(self, name: str, path: str, pods: Sequence[Object], container: Object) -> int:
+    def gauge(self, name: str, path: str, pods: Sequence[Object], port: int) -> int:
         """The sum of a gauge over pods; one that does not say counts :data:`UNCOUNTED`."""
         pattern = re.compile(rf"^{re.escape(name)}(?:{{[^}}]*}})? ([0-9.e+]+)$", re.MULTILINE)
         total = 0
         for pod in pods:
-            text = self.cluster.text(f"pods/{pod['metadata']['name']}:{self.port_of(container)}/proxy{path}")
+            text = self.cluster.text(f"pods/{pod['metadata']['name']}:{port}/proxy{path}")
             found = [float(value) for value in pattern.findall(text)]
             total += int(sum(found)) if found else UNCOUNTED
         return total

@@ -1,17 +1,7 @@
-"""The environment's manifests, read with care, and what a release makes of them.
+"""The environment's manifests, read with care."""
 
-A release is an image digest and a configuration hash. The hash covers everything of a pod but its image: the pod
-template, the ConfigMaps and the Secrets that it names. Those are rendered to immutable copies called ``NAME-HASH``,
-so a color keeps the configuration it was verified with, whatever becomes of the files and of the Secret.
-"""
-
-import base64
-import copy
-import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from deploy.errors import SettingsError
 from deploy.model import Color
@@ -21,9 +11,6 @@ SIZE_LIMIT = 1_000_000
 """Bytes; a manifest larger than this is refused unread."""
 SKIPPED = (".example.yaml", ".example.yml")
 """Files that only show what a person makes by hand, such as a Secret."""
-CONFIG_VARIABLE = "RELEASE_CONFIG"
-"""The variable by which a pod knows its configuration hash."""
-HASH = 8
 
 
 def read(folder: Path) -> list[Object]:
@@ -115,6 +102,10 @@ class Manifests:
             "a release writes the color"
         )
 
+    def together(self, place: Color) -> list[Object]:
+        """The Deployments of a color: the application's, then those that must run once."""
+        return [self.deployments[place], *self.workers[place]]
+
     def colored(self, place: Color, kind: str) -> Object | None:
         """The object of a kind that is named like the Deployment of a color, such as its autoscaler."""
         return self.named(kind, self.deployments[place]["metadata"]["name"])
@@ -132,126 +123,3 @@ def _color_of(deployment: Object) -> Color | None:
 def _selects(service: Object, labels: dict[str, str]) -> bool:
     selector = service["spec"].get("selector") or {}
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-
-
-# --- what a release makes of them --------------------------------------------------------------------------------
-
-
-def references(template: Object) -> Iterator[tuple[str, Object, str]]:
-    """Every place in a pod template that names a ConfigMap or a Secret: its kind, who holds its name, by which key."""
-    spec = template["spec"]
-    for container in (*spec.get("initContainers", ()), *spec["containers"]):
-        for source in container.get("envFrom", ()):
-            for key, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-                if key in source:
-                    yield kind, source[key], "name"
-        for variable in container.get("env", ()):
-            value = variable.get("valueFrom", {})
-            for key, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-                if key in value:
-                    yield kind, value[key], "name"
-    for volume in spec.get("volumes", ()):
-        if "configMap" in volume:
-            yield "ConfigMap", volume["configMap"], "name"
-        if "secret" in volume:
-            yield "Secret", volume["secret"], "secretName"
-
-
-class Configuration:
-    """The configuration of a pod template: its ConfigMaps and Secrets as immutable copies, and the hash of it all.
-
-    Args:
-        template: the pod template of the files.
-        found: asked for the ConfigMap (of the files) or the Secret (of the cluster) of a name; ``None`` where there
-            is none.
-    """
-
-    def __init__(self, template: Object, found: Callable[[str, str], Object | None]) -> None:
-        self.template = copy.deepcopy(template)
-        self.copies: dict[tuple[str, str], Object] = {}
-        for kind, holder, key in references(self.template):
-            source = found(kind, holder[key])
-            if source is None:
-                if holder.get("optional"):
-                    continue
-                where = "the manifests have" if kind == "ConfigMap" else "the cluster has"
-                raise SettingsError(f"{where} no {kind} {holder[key]!r}, which the pods need")
-            made = _immutable(source)
-            self.copies[kind, holder[key]] = made
-            holder[key] = made["metadata"]["name"]
-        self.hash = _digest([_without_images(self.template)])
-
-    def rendered(self, image: str) -> Object:
-        """The pod template with the image pinned and the configuration hash told to it."""
-        template = with_image(self.template, image)
-        for container in template["spec"]["containers"]:
-            tell(container, CONFIG_VARIABLE, self.hash)
-        return template
-
-
-def with_image(template: Object, image: str) -> Object:
-    """A copy of a pod template with the release's image wherever one of that repository stands."""
-    made = copy.deepcopy(template)
-    for container in (*made["spec"].get("initContainers", ()), *made["spec"]["containers"]):
-        if same_repository(container["image"], image):
-            container["image"] = image
-    return made
-
-
-def tell(container: Object, name: str, value: str) -> None:
-    """Set a variable of a container."""
-    others = [variable for variable in container.get("env", ()) if variable["name"] != name]
-    container["env"] = [*others, {"name": name, "value": value}]
-
-
-def repository(image: str) -> str:
-    """The image's name without tag and digest."""
-    name = image.split("@", 1)[0]
-    head, _, tail = name.rpartition("/")
-    return f"{head}/{tail.split(':', 1)[0]}" if head else tail.split(":", 1)[0]
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Whether two images differ in tag or digest at most; another image in the pod, a side-car, is left alone."""
-    return repository(one) == repository(other)
-
-
-def _without_images(template: Object) -> Object:
-    """The template without what a release or a color puts in: images, the color, the hash itself."""
-    bare: Object = _colorless(template)
-    for container in (*bare["spec"].get("initContainers", ()), *bare["spec"]["containers"]):
-        container["image"] = repository(container["image"])
-        variables = container.get("env", ())
-        container["env"] = [one for one in variables if one["name"] not in (CONFIG_VARIABLE, "RELEASE_COLOR")]
-    return bare
-
-
-def _colorless(node: Any) -> Any:
-    """A copy without the labels, and the selectors of labels, that name a color; both colors have one hash."""
-    if isinstance(node, dict):
-        return {key: _colorless(value) for key, value in node.items() if key != "color" or value not in set(Color)}
-    return [_colorless(value) for value in node] if isinstance(node, list) else node
-
-
-def _immutable(source: Object) -> Object:
-    data = {key: source[key] for key in ("data", "binaryData", "stringData", "type") if source.get(key)}
-    # a Secret's own UID salts its hash, so that nobody can guess a short value from a name
-    salt = source["metadata"].get("uid", "") if source["kind"] == "Secret" else ""
-    name = f"{source['metadata']['name']}-{_digest([data, salt])}"
-    labels = {**(source["metadata"].get("labels") or {}), "verdigris.dev/part": "configuration"}
-    return {
-        "apiVersion": "v1",
-        "kind": source["kind"],
-        "metadata": {"name": name, "labels": labels},
-        "immutable": True,
-        **data,
-    }
-
-
-def _digest(content: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:HASH]
-
-
-def secret_values(secret: Object) -> list[str]:
-    """What a Secret holds, in clear, for those who must keep it out of logs."""
-    return [base64.b64decode(value).decode(errors="replace") for value in (secret.get("data") or {}).values()]

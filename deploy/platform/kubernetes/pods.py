@@ -41,7 +41,7 @@ def current(pods: Sequence[Object], label: str) -> list[Object]:
         pod
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
-        and (pod["metadata"].get("labels") or {}).get(RELEASE_LABEL) == label
+        and (pod["metadata"].get("labels") or {}).get(RELEASE_LABEL, "") == label
         and pod["status"].get("phase") not in ("Failed", "Succeeded")
     ]
 

@@ -1,5 +1,6 @@
 """One request to the API server: the kubernetes library's credentials and trust, without its retries."""
 
+import contextlib
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +16,16 @@ TIMEOUT = 5.0
 
 
 class Unanswered(PlatformError):  # noqa: N818 - what the API server was, not what went wrong
-    """Nobody answered, or a server error did: what was asked for may have happened."""
+    """Nobody answered, or a server error did: what was asked for may have happened.
+
+    Args:
+        text: what was seen.
+        wait: seconds that the server asks to be left alone for.
+    """
+
+    def __init__(self, text: str, wait: float = 0.0) -> None:
+        super().__init__(text)
+        self.wait = wait
 
 
 class Transport:
@@ -29,7 +39,13 @@ class Transport:
     """
 
     def __init__(self, context: str | None) -> None:
+        self.context = context
         self.client = _client(context)
+
+    def renew(self) -> None:
+        """Read the credentials again, for those at hand are not taken any more; what cannot be read changes nothing."""
+        with contextlib.suppress(UsageError):
+            self.client = _client(self.context)
 
     def send(
         self,

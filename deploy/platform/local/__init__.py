@@ -1,6 +1,7 @@
 """The platform ``local``: processes on this machine behind Envoy, with PostgreSQL, no root and no Docker."""
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from deploy.errors import Conflict, PlatformError
@@ -25,6 +26,7 @@ class LocalPlatform(Machine):
     def __init__(self, settings: Settings, environment: str) -> None:
         super().__init__(settings, environment)
         self._observer: Observer | None = None
+        self.told: Callable[[str], None] = lambda _text: None
 
     @property
     def journal(self) -> JournalFile:
@@ -223,6 +225,10 @@ class LocalPlatform(Machine):
             return self._observer.wait_for(identity, since, self.environment.switch_seconds)
         finally:
             self.release_connections()
+
+    def adopt(self) -> str | None:
+        """Nobody edits a color by hand here."""
+        return None
 
     def level(self, color: Color) -> None:
         """Each color is one process here."""

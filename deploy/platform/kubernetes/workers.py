@@ -1,0 +1,74 @@
+"""What must run once, such as a scheduler: it belongs to the live color, and moves with the switch and the rollback.
+
+Each is a Deployment of a color with the annotation ``verdigris.dev/once``. A candidate's has no pods. When the users
+have moved, the old color's are stopped, and only when they are gone the new color's are started: none for a moment
+rather than two.
+"""
+
+import json
+import time
+
+from deploy.errors import PlatformError
+from deploy.model import Color
+from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.manifests import Manifests
+from deploy.platform.kubernetes.marks import labels
+from deploy.platform.kubernetes.pods import RELEASE_LABEL
+from deploy.platform.kubernetes.transport import Object
+
+PAUSE = 0.1
+
+
+class Workers:
+    """What must run once in one environment."""
+
+    def __init__(self, cluster: Cluster, manifests: Manifests) -> None:
+        self.cluster = cluster
+        self.manifests = manifests
+
+    def bring(self, rendered: list[Object], place: Color, label: str) -> None:
+        """Bring a release's into its color, without pods; where users are on it already, as many as it had."""
+        for one in rendered:
+            wanted = json.loads(json.dumps(one))
+            wanted["metadata"].pop("namespace", None)
+            wanted["spec"]["template"]["metadata"].setdefault("labels", {})[RELEASE_LABEL] = label
+            present = self.cluster.get("Deployment", wanted["metadata"]["name"])
+            size = present["spec"].get("replicas", 1) if present is not None and place is Color.LIVE else 0
+            wanted["spec"]["replicas"] = size
+            self.cluster.apply(wanted)
+
+    def follow(self, live: Color | None) -> None:
+        """Let those of the live color run, and no others."""
+        for place, workers in self.manifests.workers.items():
+            if place is not live:
+                for one in workers:
+                    self._scale(one, 0)
+        for one in self.manifests.workers[live] if live is not None else ():
+            for place, others in self.manifests.workers.items():
+                if place is not live:
+                    self._await_gone(others)
+            self._scale(one, int(one["spec"].get("replicas", 1)))
+
+    def take_away(self, place: Color) -> None:
+        """Delete a color's."""
+        for one in self.manifests.workers[place]:
+            self.cluster.delete("Deployment", one["metadata"]["name"])
+
+    def _scale(self, worker: Object, size: int) -> None:
+        def decide(present: Object | None) -> Object | None:
+            if present is None or present["spec"].get("replicas", 1) == size:
+                return None
+            return {"spec": {"replicas": size}}
+
+        self.cluster.change("Deployment", worker["metadata"]["name"], decide)
+
+    def _await_gone(self, workers: list[Object]) -> None:
+        deadline = time.monotonic() + self.cluster.patience
+        for one in workers:
+            selector = labels(one["spec"]["selector"]["matchLabels"])
+            while self.cluster.list("Pod", selector):
+                if time.monotonic() > deadline:
+                    raise PlatformError(
+                        f"the pods of {one['metadata']['name']} do not go away; two must not run at once"
+                    )
+                time.sleep(PAUSE)
