@@ -1,11 +1,12 @@
-"""A run of the command line that kills itself at an effect: ``python -m tests.crash.driver [--kill N] ROOT WORD...``.
+"""A run of the command line that kills itself at an effect.
+
+``python -m tests.crash.driver [--kill N | --at NAME] ROOT WORD...``: WORD... is the command line after ``verdigris``,
+or ``pytest`` and its options.
 
 Nothing of the product knows of it. Every changing verb of the platform, every durable write, every process that is
 started or stopped and every line of the audit log is an *effect*; each has two points, just before it and just after
-it. At point N the process kills itself with SIGKILL. Without ``--kill`` the points are counted and named, so an effect
-that is added to the product is in the matrix by itself.
-
-WORD... is the command line after ``verdigris``, or ``pytest`` and its options.
+it. At point N, or at the first one of a name, the process kills itself with SIGKILL. Without either the points are
+counted and named, so an effect that is added to the product is in the matrix by itself.
 """
 
 import argparse
@@ -53,7 +54,7 @@ WRITERS = ("deploy.journal", "deploy.platform.local", "deploy.platform.local.env
 class Points:
     """Counts the points as they are passed, and dies at one."""
 
-    def __init__(self, kill: int | None, out: Path | None) -> None:
+    def __init__(self, kill: int | str | None, out: Path | None) -> None:
         self.kill = kill
         self.out = out
         self.passed: list[str] = []
@@ -63,7 +64,7 @@ class Points:
         """Pass a point."""
         with self.lock:
             self.passed.append(name)
-            if self.kill == len(self.passed):
+            if self.kill in (len(self.passed), name):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.out is not None and self.kill is None:
                 self.out.write_text(json.dumps(self.passed))
@@ -110,17 +111,18 @@ def plant(points: Points) -> None:
     subprocess.Popen.__init__ = started  # type: ignore[method-assign]
 
 
-def main() -> int:
-    """Run the words in ROOT; the exit status."""
+def main(plant: Callable[[Points], None]) -> int:
+    """Run the words in ROOT, with the points planted; the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("--kill", type=int)
+    parser.add_argument("--at")
     parser.add_argument("--out", type=Path)
     parser.add_argument("words", nargs=argparse.REMAINDER)
     chosen = parser.parse_args()
     out = chosen.out.resolve() if chosen.out else None
     os.chdir(chosen.root)
-    plant(Points(chosen.kill, out))
+    plant(Points(chosen.kill or chosen.at, out))
     if chosen.words[0] == "pytest":
         import pytest
 
@@ -131,4 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(plant))
