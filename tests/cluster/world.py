@@ -6,16 +6,17 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import trustme
 
 from deploy.controller import Controller
-from deploy.model import Record
+from deploy.model import Outcome, Record, Step
 from deploy.platform.kubernetes import KubernetesPlatform
 from deploy.settings import Settings, load
-from deploy.watcher import Silent
+from deploy.watcher import Silent, Watcher
 from tests.cluster.images import Images
 from tests.cluster.kubectl import Kubectl
 from tests.world import SMOKE
@@ -139,9 +140,9 @@ class ClusterWorld:
         """An instance of the platform, as another process would have."""
         return KubernetesPlatform(self.settings, self.name)
 
-    def controller(self, **parts: Any) -> Controller:
+    def controller(self, watcher: Watcher | None = None, **parts: Any) -> Controller:
         """A controller of this process."""
-        return Controller(self.settings, self.name, Silent(), **parts)
+        return Controller(self.settings, self.name, watcher or Silent(), **parts)
 
     def up(self) -> "ClusterWorld":
         """Bring the environment up."""
@@ -193,6 +194,13 @@ class ClusterWorld:
     def _words(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "deploy", *words, "--env", self.name]
 
+    def settle_on(self, version: str) -> None:
+        """Let a version have the users, with nothing unfinished, whatever was before."""
+        self.controller().recover()
+        if self.live() != version:
+            record = self.release(version)
+            assert record.outcome is Outcome.CONFIRMED, record.objections
+
     def live(self) -> str | None:
         """The version that users have."""
         identity = self.platform().live().identity
@@ -201,3 +209,17 @@ class ClusterWorld:
     def journal(self) -> dict[str, Any]:
         """The journal as it stands in the cluster."""
         return dict(json.loads(self.kubectl.get("configmap", "verdigris-journal")["data"]["journal.json"]))
+
+
+class At(Silent):
+    """A watcher that does something once, when a step is journaled and its effect comes next."""
+
+    def __init__(self, step: Step, action: Callable[[], object]) -> None:
+        self.step = step
+        self.action: Callable[[], object] | None = action
+
+    def record(self, record: Record) -> None:
+        """Act at the step."""
+        if record.step is self.step and self.action is not None:
+            action, self.action = self.action, None
+            action()

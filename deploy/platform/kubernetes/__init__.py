@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 
-from deploy.errors import Conflict, NotReady, PlatformError, UsageError
+from deploy.errors import Conflict, NotReady, PlatformError, Refused, UsageError
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
-from deploy.platform.kubernetes import adoption, image
+from deploy.platform.kubernetes import adoption, image, suites
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.environment import Environs
@@ -65,7 +65,10 @@ class KubernetesPlatform:
         cluster = Cluster(
             self.namespace, self.kubernetes.context, self.kubernetes.api_seconds, lambda text: self.told(text)
         )
-        Environs(cluster, self.settings, self.name).require_right()
+        try:
+            Environs(cluster, self.settings, self.name).require_right()
+        except PlatformError as error:  # whoever asks did nothing yet (fault 7)
+            raise Refused(f"{error}; nothing was touched") from None
         return cluster
 
     @cached_property

@@ -35,8 +35,8 @@ def adopt(colors: Colors, live: Color, answer: Answer) -> str | None:
     identity = answer.identity
     if answer.status != 200 or identity is None or identity.color is not live:
         raise Conflict(
-            f"{live} has the users, was not put there by a release, and answers {answer.seen}: nobody can say what it is; "
-            "put it right by hand, or move the users to the other color"
+            f"{live} has the users, was not put there by a release, and answers {answer.seen}: nobody can say what it "
+            "is; put it right by hand, or move the users to the other color"
         )
     name = colors.container(live)["name"]
     image = next(one["image"] for one in found["spec"]["template"]["spec"]["containers"] if one["name"] == name)

@@ -23,8 +23,8 @@ MIGRATION = "migration"
 NEEDED = (
     ("apps", "deployments", ("get", "create", "patch", "delete")),
     ("", "services", ("get", "patch")),
-    ("", "configmaps", ("get", "create", "patch")),
-    ("", "secrets", ("get", "create")),
+    ("", "configmaps", ("get", "list", "create", "patch", "delete")),
+    ("", "secrets", ("get", "list", "create", "delete")),
     ("", "pods", ("list",)),
     ("", "pods/log", ("get",)),
     ("", "events", ("list",)),
