@@ -6,21 +6,18 @@ Everything here is order: lock, recover, journal, act, record. What is decided i
 import contextlib
 import re
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deploy import recovery
-from deploy.audit import AuditLog, entry
-from deploy.diagnose import last_words
 from deploy.errors import ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalStore, actor
-from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, now
-from deploy.notify import notify
+from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, exit_status_of, now
 from deploy.platform import Platform, open_platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
+from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.settings import Settings
@@ -45,13 +42,16 @@ class Controller:
         self.settings = settings
         self.name = environment
         self.environment = settings.environment(environment)
-        self.platform = platform or open_platform(settings, environment)
-        self.journal = journal or self.platform.journal
-        self.audit = AuditLog(self.platform.root / "audit.jsonl")
         self.watcher = watcher or Silent()
-        self.platform.told = self.watcher.told
         self.signals = Signals()
         self.redactor = Redactor(secrets(self.environment, settings.root))
+        self.platform = platform or open_platform(settings, environment)
+        self.platform.told = self._told
+        self.records = Records(settings, environment, self.platform, self.redactor, self._told)
+        self.journal = journal or self.platform.journal
+
+    def _told(self, text: str) -> None:
+        self.watcher.told(self.redactor.text(text))
 
     # --- what a person asks for --------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Controller:
 
     def folder(self, record: Record) -> Path:
         """Where the records of a release stand."""
-        return self.settings.root / self.settings.reports / record.id
+        return self.records.folder(record)
 
     @contextlib.contextmanager
     def _acting(
@@ -189,7 +189,7 @@ class Controller:
             probe=lambda: Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"),
             generation=record.generation,
             signals=self.signals,
-            told=lambda text: self.watcher.told(self.redactor.text(text)),
+            told=self._told,
             watched=self.watcher.watched,
         )
 
@@ -198,19 +198,7 @@ class Controller:
         record = self._recover_run()
         if adopted := self.platform.adopt():
             self.watcher.told(adopted)
-            self.audit.append(
-                entry(
-                    actor=actor(),
-                    action="adopt",
-                    environment=self.name,
-                    release=f"{self.name}-adopted-{re.sub(r'[^0-9T]', '', now())[:15]}",
-                    from_identity=None,
-                    to_identity=identity.header() if (identity := self.platform.live().identity) else None,
-                    outcome="adopted",
-                    exit_status=ExitStatus.CONFIRMED,
-                    reason=adopted,
-                )
-            )
+            self.records.adopted(adopted, self.platform.live().identity)
         return record
 
     def _recover_run(self) -> Record | None:
@@ -218,7 +206,7 @@ class Controller:
         if record is None:
             return None
         if record.finished:
-            self._ensure_audited(record)
+            self.records.ensure_audited(record)
             self.platform.settled()
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
@@ -236,21 +224,26 @@ class Controller:
                     self._write(record)
                     self.watcher.record(record)
         except VerdigrisError as error:
+            text = self.redactor.text(str(error))
             if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
-                raise PlatformError(
-                    f"{self.redactor.text(str(error))}; who has the users is not known: run 'verdigris recover'"
-                ) from error
-            kind = Kind.REFUSED if isinstance(error, (Refused, UsageError)) else Kind.NOT_CONCLUSIVE
-            record = record.objecting(Objection(rule="refused", kind=kind, text=self.redactor.text(str(error))))
-            record = record.at(Step.DONE, "refused", outcome=Outcome.REFUSED, exit_status=error.exit_status)
-            self._write(record)
+                self.records.notify(_broken_off(record, text))
+                raise PlatformError(f"{text}; who has the users is not known: run 'verdigris recover'") from error
+            record = record if record.finished else _stopped(record, error, text)
+            self._write_at_the_end(record)
             self.watcher.record(record)
-        self._leave_records(record)
+        self.records.leave(record)
         try:
             self.platform.settled()
         except VerdigrisError as error:  # the next command does it; the outcome stands
             self.watcher.told(f"what was held for the release is still held: {error}")
         return record
+
+    def _write_at_the_end(self, record: Record) -> None:
+        """The users were never moved, so the outcome stands where the journal cannot be written too."""
+        try:
+            self._write(record)
+        except VerdigrisError as error:
+            self._told(f"the journal still says that it goes on, the next command ends it: {error}")
 
     def _redacted(self, record: Record) -> Record:
         """The record without the environment's secrets: messages hold what applications and migrations said."""
@@ -265,51 +258,21 @@ class Controller:
             changes["previous"] = record.live
         self.journal.write(journal.model_copy(update=changes))
 
-    def _leave_records(self, record: Record) -> None:
-        """Audit, report, notification: none of them can change the outcome (faults 43 and 44)."""
-        self._attempt("audit log", lambda: self._ensure_audited(record))
-        folder = self.folder(record)
-        written: list[Path] = []
 
-        def report() -> None:
-            from deploy import report as report_module
+def _stopped(record: Record, error: VerdigrisError, text: str) -> Record:
+    """The record of a run that broke off before users were moved: refused in its first step, held later."""
+    refused = record.step is Step.PREPARE or isinstance(error, (Refused, UsageError))
+    found = Objection(rule="refused", kind=Kind.REFUSED if refused else Kind.NOT_CONCLUSIVE, text=text)
+    status = exit_status_of((found,)) if isinstance(error, PlatformError) else error.exit_status
+    outcome = Outcome.REFUSED if record.step is Step.PREPARE else Outcome.HELD
+    return record.objecting(found).at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
 
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "release.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
-            if said := last_words(record, self.platform):
-                (folder / "candidate.log").write_text(self.redactor.text(said) + "\n", encoding="utf-8")
-            written.append(report_module.write(folder))
 
-        self._attempt("report", report)
-        problem = notify(self.environment, record, written[0] if written else None, self.settings.root)
-        if problem:
-            self.watcher.told(problem)
-
-    def _attempt(self, what: str, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stands and is said
-            print(f"verdigris: the {what} could not be written: {error}", file=sys.stderr)  # noqa: T201
-
-    def _ensure_audited(self, record: Record) -> None:
-        """One line for each finished record, also where a run died between the journal and the log."""
-        if record.action == "candidate" or self.audit.mentions(record.id):
-            return
-        old = record.live.identity if record.live else None
-        new = record.release.identity(record.candidate) if record.release and record.candidate else None
-        self.audit.append(
-            entry(
-                actor=record.actor,
-                action=record.action,
-                environment=record.environment,
-                release=record.id,
-                from_identity=old.header() if old else None,
-                to_identity=new.header() if new else None,
-                outcome=str(record.outcome),
-                exit_status=record.exit_status,
-                reason="; ".join(objection.text for objection in record.objections)[:2000],
-            )
-        )
+def _broken_off(record: Record, text: str) -> Record:
+    """What is told of a run after which nobody knows who has the users; its journal stays, for ``recover``."""
+    record = record.objecting(Objection(rule="unknown", kind=Kind.NOT_CONCLUSIVE, text=text))
+    outcome = Outcome.PERSON_NEEDED
+    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=ExitStatus.PERSON_NEEDED)
 
 
 def _interrupt(_name: str) -> None:

@@ -103,7 +103,7 @@ class Observer:
                 kept, fresh = kept + len(self.kept), fresh + asked - len(self.kept)
             if good >= ROUNDS:
                 return Observation(complete=True, seconds=first_good - since, fresh=fresh, kept=kept)
-            if time.monotonic() - since > limit:
+            if stranger and time.monotonic() - since > limit:
                 return Observation(
                     complete=False,
                     seconds=time.monotonic() - since,

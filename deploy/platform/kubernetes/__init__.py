@@ -150,8 +150,9 @@ class KubernetesPlatform:
         return None
 
     def tidy(self) -> None:
-        """Remove the migration Job of a killed run."""
+        """Remove the migration Job and the suites' Jobs of a killed run."""
         self.environs.tidy()
+        suites.tidy(self.cluster)
 
     # --- who is where ------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from deploy.errors import Conflict, Refused, VerdigrisError
+from deploy.errors import Conflict, PlatformError, Refused, VerdigrisError
 from deploy.journal import Holder, Journal, actor, parse
 from deploy.model import Record, now
 from deploy.platform.kubernetes.api import Cluster
@@ -111,7 +111,10 @@ class ClusterJournal:
         Raises:
             Refused: where somebody else holds it and is alive; the message names the holder.
         """
-        self._take(action)
+        try:
+            self._take(action)
+        except PlatformError as error:
+            raise Refused(f"{error}; nothing was touched") from None
         self._lost = ""
         stop = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(stop,), name="lease", daemon=True)

@@ -1,0 +1,103 @@
+"""What a run leaves for people: a line in the audit log, a report, a notification. None of them changes the outcome."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.audit import AuditLog, entry
+from deploy.diagnose import last_words
+from deploy.errors import ExitStatus
+from deploy.journal import actor
+from deploy.model import Identity, Record, now
+from deploy.notify import notify
+from deploy.platform import Platform
+from deploy.redact import Redactor
+from deploy.settings import Settings
+
+
+class Records:
+    """The records of one environment (faults 43 and 44).
+
+    Args:
+        told: where a notification could not be sent, that is said here.
+    """
+
+    def __init__(
+        self, settings: Settings, name: str, platform: Platform, redactor: Redactor, told: Callable[[str], None]
+    ) -> None:
+        self.settings = settings
+        self.name = name
+        self.platform = platform
+        self.redactor = redactor
+        self.told = told
+        self.audit = AuditLog(platform.root / "audit.jsonl")
+
+    def folder(self, record: Record) -> Path:
+        """Where the records of a release stand."""
+        return self.settings.root / self.settings.reports / record.id
+
+    def leave(self, record: Record) -> None:
+        """Audit, report, notification of a finished run."""
+        _attempt("audit log", lambda: self.ensure_audited(record))
+        written: list[Path] = []
+        _attempt("report", lambda: written.append(self._report(record)))
+        self.notify(record, written[0] if written else None)
+
+    def notify(self, record: Record, report: Path | None = None) -> None:
+        """Tell whoever the settings name."""
+        if problem := notify(self.settings.environment(self.name), record, report, self.settings.root):
+            self.told(problem)
+
+    def _report(self, record: Record) -> Path:
+        from deploy import report as report_module
+
+        folder = self.folder(record)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "release.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        if said := last_words(record, self.platform):
+            (folder / "candidate.log").write_text(self.redactor.text(said) + "\n", encoding="utf-8")
+        return report_module.write(folder)
+
+    def ensure_audited(self, record: Record) -> None:
+        """One line for each finished record, also where a run died between the journal and the log."""
+        if record.action == "candidate" or self.audit.mentions(record.id):
+            return
+        old = record.live.identity if record.live else None
+        new = record.release.identity(record.candidate) if record.release and record.candidate else None
+        self.audit.append(
+            entry(
+                actor=record.actor,
+                action=record.action,
+                environment=record.environment,
+                release=record.id,
+                from_identity=old.header() if old else None,
+                to_identity=new.header() if new else None,
+                outcome=str(record.outcome),
+                exit_status=record.exit_status,
+                reason="; ".join(objection.text for objection in record.objections)[:2000],
+            )
+        )
+
+    def adopted(self, what: str, identity: Identity | None) -> None:
+        """A line for what a person did by hand and a run took as it is."""
+        self.audit.append(
+            entry(
+                actor=actor(),
+                action="adopt",
+                environment=self.name,
+                release=f"{self.name}-adopted-{re.sub(r'[^0-9T]', '', now())[:15]}",
+                from_identity=None,
+                to_identity=identity.header() if identity else None,
+                outcome="adopted",
+                exit_status=ExitStatus.CONFIRMED,
+                reason=what,
+            )
+        )
+
+
+def _attempt(what: str, action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stands and is said
+        print(f"verdigris: the {what} could not be written: {error}", file=sys.stderr)  # noqa: T201
