@@ -151,7 +151,8 @@ class Controller:
             raise UsageError(f"{version!r} is not a version: letters, digits, and . _ + - are accepted")
 
     def _new(self, action: str, version: str) -> Record:
-        generation = self.journal.next_generation()
+        with _nothing_touched():
+            generation = self.journal.next_generation()
         started = now()
         stamp = re.sub(r"[^0-9T]", "", started)[:15]
         return Record(
@@ -202,7 +203,8 @@ class Controller:
         return record
 
     def _recover_run(self) -> Record | None:
-        record = self.journal.read().record
+        with _nothing_touched():
+            record = self.journal.read().record
         if record is None:
             return None
         if record.finished:
@@ -257,6 +259,15 @@ class Controller:
             changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
             changes["previous"] = record.live
         self.journal.write(journal.model_copy(update=changes))
+
+
+@contextlib.contextmanager
+def _nothing_touched() -> Iterator[None]:
+    """Before the first record there is nothing that could be unknown: the run is refused (fault 7)."""
+    try:
+        yield
+    except PlatformError as error:
+        raise Refused(f"{error}; nothing was touched") from error
 
 
 def _stopped(record: Record, error: VerdigrisError, text: str) -> Record:
