@@ -11,7 +11,12 @@ from types import ModuleType
 
 from bench.figure import Figure
 
-BENCHMARKS = {"crash": "bench.crash", "startup": "bench.startup", "switch": "bench.switch"}
+BENCHMARKS = {
+    "cluster": "bench.cluster",
+    "crash": "bench.crash",
+    "startup": "bench.startup",
+    "switch": "bench.switch",
+}
 """The name of a benchmark and its module: a docstring, and ``run(quick=...) -> list[Figure]``."""
 
 

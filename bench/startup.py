@@ -62,9 +62,10 @@ def _smoke(project: Path) -> float:
 def _overhead(project: Path) -> float:
     """Seconds of a suite as a release runs it, less those of its slowest test."""
     settings = load(project / "environments.toml")
-    identity = open_platform(settings, "local").live().identity
+    platform = open_platform(settings, "local")
+    identity = platform.live().identity
     assert identity is not None
-    run = Gate(settings, "local").run("smoke", project / "overhead", "live", identity)
+    run = Gate(settings, "local", platform).run("smoke", project / "overhead", "live", identity)
     if run.evidence.closed is None or run.evidence.closed.exit_status:
         raise SystemExit(f"smoke did not pass:\n{run.output}")
     return run.seconds - max(test.seconds for test in run.evidence.tests)

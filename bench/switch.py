@@ -54,7 +54,7 @@ def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
         platform = _platform(Path(name))
         try:
             platform.up()
-            identities = _stand_both_up(platform)
+            identities = stand_both_up(platform)
             users = platform.users()
             plan = Plan(
                 url=users.url,
@@ -65,7 +65,7 @@ def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
                 stream_end="event: done",
             )
             with Traffic(plan, folder / "samples.jsonl") as traffic:
-                moves = [_move(platform, identities, number) for number in range(math.ceil(count * SPARE))]
+                moves = [switch_once(platform, identities, number) for number in range(math.ceil(count * SPARE))]
                 summary = traffic.stop()
                 samples = list(traffic.samples())
         finally:
@@ -101,7 +101,8 @@ ready = "/readyz"
     return open_platform(settings.load(path), "local")
 
 
-def _stand_both_up(platform: Platform) -> dict[Color, Identity]:
+def stand_both_up(platform: Platform) -> dict[Color, Identity]:
+    """Stand version 1 up in blue, where it gets the users, and version 2 in green."""
     blue = platform.stand_up(platform.prepare("1"), Color.BLUE, 1)
     platform.switch(Color.BLUE, platform.live(), 1)
     platform.hold_connections()
@@ -110,7 +111,8 @@ def _stand_both_up(platform: Platform) -> dict[Color, Identity]:
     return {Color.BLUE: blue.identity, Color.GREEN: green.identity}
 
 
-def _move(platform: Platform, identities: dict[Color, Identity], number: int) -> Move:
+def switch_once(platform: Platform, identities: dict[Color, Identity], number: int) -> Move:
+    """Move the users to green, or back to blue where the number is odd, and observe it."""
     to = Color.BLUE if number % 2 else Color.GREEN
     platform.hold_connections()
     live = platform.live()
@@ -166,11 +168,11 @@ def figures_of(
         stale = "last request that the color being left answered, after the decision"
         figures += [
             Figure(f"{name}: {stale}, p99", round(percentile(own, 0.99), 2), "ms", STALE_MS, "<="),
-            Figure(f"{name}: observed complete, p99", round(_worst(seen), 2), "ms", OBSERVED_MS, "<="),
+            Figure(f"{name}: observed complete, p99", round(worst(seen), 2), "ms", OBSERVED_MS, "<="),
         ]
     return figures
 
 
-def _worst(seen: Sequence[float]) -> float:
+def worst(seen: Sequence[float]) -> float:
     """The p99, NaN where one switch was never seen complete."""
     return float("nan") if any(ms != ms for ms in seen) else percentile(seen, 0.99)

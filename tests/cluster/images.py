@@ -23,10 +23,12 @@ class Images:
 
     Args:
         folder: where the base image is laid out once.
+        application: what runs in it, one file of plain Python.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, application: Path = APPLICATION) -> None:
         self.folder = folder
+        self.application = application
         subprocess.run(
             ["buildah", "push", "--quiet", "--format", "oci", BASE, f"dir:{folder}"], check=True, capture_output=True
         )
@@ -36,7 +38,7 @@ class Images:
 
     def make(self, plan: dict[str, Any]) -> str:
         """The image of the application with that plan as its ``build.json``; its name with the digest."""
-        layer = _layer({"app/tiny.py": APPLICATION.read_bytes(), "app/build.json": json.dumps(plan).encode()})
+        layer = _layer({"app/tiny.py": self.application.read_bytes(), "app/build.json": json.dumps(plan).encode()})
         packed = gzip.compress(layer, mtime=0)
         config = json.dumps(
             {

@@ -100,6 +100,10 @@ class Stage(ABC, Generic[P]):
     def fingerprint(self, world: P) -> str:
         """What a recover that has nothing to do must leave as it is."""
 
+    def words(self) -> tuple[str, ...]:
+        """The command line of the run."""
+        return self.kind.words(self.world)
+
     # --- kill and look -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -197,7 +201,7 @@ class Stage(ABC, Generic[P]):
     def _drive(self, *options: str) -> "subprocess.CompletedProcess[str]":
         words = [sys.executable, "-m", self.driver, *options, str(self.world.root)]
         return subprocess.run(
-            [*words, *self.kind.words(self.world)], cwd=HERE, capture_output=True, text=True, timeout=120, check=False
+            [*words, *self.words()], cwd=HERE, capture_output=True, text=True, timeout=120, check=False
         )
 
     def _recover(self, found: Kill) -> P | None:
