@@ -203,8 +203,8 @@ def test_autoscaler_and_disruption_budget_stand_for_each_color() -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_manifest_holds_a_secret(environment: str) -> None:
-    """The example's values are empty, and no other file is a Secret."""
-    (secret,) = objects(environment, "Secret")
-    assert secret in read(f"{environment}/secret.example.yaml")
+    """The example's values are empty, kubectl does not take it for a manifest, and no other file is a Secret."""
+    assert objects(environment, "Secret") == []
+    (secret,) = read(f"{environment}/secret.yaml.example")
     assert set(secret["stringData"].values()) == {""}
     assert "data" not in secret

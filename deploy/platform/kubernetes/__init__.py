@@ -6,7 +6,7 @@ configuration, and that one selector; Service and Ingress themselves are applied
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 from deploy.errors import Conflict, NotReady, PlatformError, Refused, UsageError
@@ -15,12 +15,16 @@ from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.kubernetes import adoption, image, suites
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
+from deploy.platform.kubernetes.configuration import require_named
 from deploy.platform.kubernetes.environment import Environs
 from deploy.platform.kubernetes.journal import ClusterJournal
 from deploy.platform.kubernetes.logs import Logs
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import release_label
+from deploy.platform.kubernetes.migration import Migrations
 from deploy.platform.kubernetes.reach import Reach, port_of
+from deploy.platform.kubernetes.rehearsal import Rehearsals
+from deploy.platform.kubernetes.schema import Schema
 from deploy.platform.kubernetes.users import UsersService
 from deploy.platform.observer import Observer
 from deploy.settings import Settings
@@ -82,6 +86,21 @@ class KubernetesPlatform:
         return Environs(self.cluster, self.settings, self.name)
 
     @cached_property
+    def schema(self) -> Schema:
+        """The database, as this process reaches it."""
+        return Schema(self.settings, self.name)
+
+    @cached_property
+    def migrations(self) -> Migrations:
+        """The migration Jobs."""
+        return Migrations(self.cluster, self.schema, self.manifests.migration, self.kubernetes.migrate_seconds)
+
+    @cached_property
+    def rehearsals(self) -> Rehearsals:
+        """The proof of a migration."""
+        return Rehearsals(self.schema, self.colors, self.migrations, lambda text: self.told(text))
+
+    @cached_property
     def reach(self) -> Reach:
         """Where users and colors are reached."""
         return Reach(self.settings, self.name, lambda: self.colors)
@@ -115,6 +134,7 @@ class KubernetesPlatform:
 
     def _release(self, found: image.Image) -> Release:
         place = self.places[0] if self.rolling else self._idle()
+        require_named(self.manifests.deployments[place]["spec"]["template"], found.image)
         config = self.colors.renderings.configuration(place).hash
         return Release(
             version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image

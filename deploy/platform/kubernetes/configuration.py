@@ -83,6 +83,20 @@ def with_image(template: Object, image: str) -> Object:
     return made
 
 
+def require_named(template: Object, image: str) -> None:
+    """Refuse a release whose image no container would run.
+
+    Raises:
+        SettingsError: naming both.
+    """
+    names = [repository(container["image"]) for container in template["spec"]["containers"]]
+    if repository(image) not in names:
+        raise SettingsError(
+            f"the image is {repository(image)}, and the manifests' containers have {', '.join(names)}: "
+            "nothing of the release would run; give the Deployments and the Job its name"
+        )
+
+
 def tell(container: Object, name: str, value: str) -> None:
     """Set a variable of a container."""
     others = [variable for variable in container.get("env", ()) if variable["name"] != name]
