@@ -11,13 +11,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import trustme
 
 from bench.traffic import Plan, Traffic
-from deploy.platform.kubernetes import KubernetesPlatform
+from deploy.platform import Address
+from deploy.platform.connection import connect
 from deploy.settings import load
 
 from .kubectl import Kubectl
@@ -31,17 +33,18 @@ NAMESPACES = {
     "staging": "chatbot-platform-staging",
     "production": "chatbot-platform-prod",
 }
-WATCH = 'watch = { seconds = 5, profile = "short", rate = 50, path = "/", answer_ms = 300, within = 0.9 }'
+WATCH = 'watch = { seconds = 4, profile = "short", rate = 50, path = "/", answer_ms = 300, within = 0.9 }'
 LOAD = """
 [environments.{name}.load]
 profile = "short"
 users = 4
-seconds = 4
-p95_ms = 300
-requests = 80
+seconds = 3
+p95_ms = 500
+requests = 30
 paths = ["/", "/api/models", "/readyz"]
 """
-CONVERSATION = "/api/conversations"
+CONVERSATIONS = "/api/conversations"
+HERE = "127.0.0.1"
 
 Built = dict[str, Any]
 
@@ -89,7 +92,7 @@ class Chatbot:
     def _changes(self) -> list[tuple[str, str]]:
         """What is changed in the settings: the words there, and those that take their place."""
         namespace = f'namespace = "{NAMESPACES[self.name]}"'
-        here = f'namespace = "{self.namespace}"\naddress = "127.0.0.1"\nca = "ca.pem"'
+        here = f'namespace = "{self.namespace}"\naddress = "{HERE}"\nca = "ca.pem"'
         production = 'watch = { seconds = 600, rate = 50, path = "/", answer_ms = 500, within = 0.95 }'
         return [
             (HOST, self.domain),
@@ -131,14 +134,19 @@ class Chatbot:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
     def _cluster_wide(self) -> list[dict[str, Any]]:
-        """Let this namespace's accounts read which cluster it is, under names of this test's own."""
+        """What lies outside of the namespace, under names of this test's own and about this namespace alone."""
         role, binding = read("rbac/cluster-identity.yaml")
-        for found in (role, binding):
+        policy, in_force = read("rbac/placeholders.yaml")
+        made = [role, binding, policy, in_force]
+        for found in made:
             found["metadata"]["name"] += f"-{self.namespace}"
         binding["roleRef"]["name"] = role["metadata"]["name"]
         mine = [one for one in binding["subjects"] if one["namespace"] == NAMESPACES[self.name]]
         binding["subjects"] = [{**one, "namespace": self.namespace} for one in mine]
-        return [role, binding]
+        in_force["spec"]["policyName"] = policy["metadata"]["name"]
+        own = {"kubernetes.io/metadata.name": self.namespace}
+        in_force["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": own}}
+        return made
 
     def account(self, name: str) -> Path:
         """The kubeconfig of an account of the namespace."""
@@ -206,28 +214,39 @@ class Chatbot:
         """The users' address."""
         return str(load(self.root / "environments.toml").environment(self.name).url)
 
-    def platform(self) -> KubernetesPlatform:
-        """The platform in this process, with every right."""
-        return KubernetesPlatform(load(self.root / "environments.toml"), self.name)
+    def traffic(self, rate: float = 25) -> Traffic:
+        """Users who never retry, over new and kept connections; with somebody live, a stream is always in flight."""
+        authority = str(self.root / "ca.pem")
+        plan = Plan(url=self.url, ca=authority, connect=HERE, rate=rate, paths=("/", "/api/models"), streams=1)
+        connection = connect(Address(url=self.url, ca=authority, connect=HERE))
+        connection.request("POST", CONVERSATIONS, body="{}", headers={"content-type": "application/json"})
+        answer = connection.getresponse()
+        begun = json.loads(answer.read())
+        connection.close()
+        assert answer.status == 201, begun
+        asked = json.dumps({"content": "tell me of blue and green [provider:long]"})
+        path = f"{CONVERSATIONS}/{begun['id']}/messages/stream"
+        return Traffic(replace(plan, stream_path=path, stream_body=asked, stream_end="event: done"))
 
-    def traffic(self, conversation: str = "", rate: float = 40) -> Traffic:
-        """Users who never retry, over new and kept connections, with a stream always in flight."""
-        asked = "tell me of blue and green [provider:long]"
-        stream: dict[str, Any] = {
-            "stream_path": f"{CONVERSATION}/{conversation}/messages/stream",
-            "stream_body": json.dumps({"content": asked}),
-            "stream_end": "event: done",
-            "streams": 1,
-        }
-        plan = Plan(
-            url=self.url,
-            ca=str(self.root / "ca.pem"),
-            connect="127.0.0.1",
-            rate=rate,
-            paths=("/", "/api/models"),
-            **(stream if conversation else {}),
-        )
-        return Traffic(plan)
+    # --- what the cluster says ---------------------------------------------------------------------------------
+
+    def pods(self, color: str) -> list[dict[str, Any]]:
+        """The pods of a color that stay."""
+        found = self.kubectl.get("pods", f"--selector=color={color}")["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def configuration(self, color: str) -> dict[str, dict[str, str]]:
+        """The values that a color's pods were given, by the ConfigMap and by the Secret."""
+        container = self.kubectl.get("deployment", f"chatbot-platform-{color}")["spec"]["template"]["spec"][
+            "containers"
+        ][0]
+        config = self.kubectl.get("configmap", container["envFrom"][0]["configMapRef"]["name"])
+        (named,) = {one["valueFrom"]["secretKeyRef"]["name"] for one in container["env"] if "valueFrom" in one}
+        secret = self.kubectl.get("secret", named)
+        assert config["immutable"]
+        assert secret["immutable"]
+        clear = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+        return {"config": config["data"], "secret": clear}
 
 
 class Concluded:
@@ -240,6 +259,7 @@ class Concluded:
             self.record: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             raise AssertionError(f"no record was printed (exit {done.returncode}):\n{self.said[-4000:]}") from None
+        self.said = f"{done.stderr}\n{self.reasons}"
 
     @property
     def verdicts(self) -> dict[str, str]:
