@@ -1,17 +1,14 @@
-"""What stands around the Deployments of an environment: its namespace, roles, autoscalers, migration Job."""
+"""What stands around the Deployments of an environment: its namespace, roles, autoscalers."""
 
 import re
-import time
 from collections.abc import Callable, Sequence
 
-from deploy.errors import Conflict, NotReady, PlatformError, Refused
-from deploy.model import Color, Release
-from deploy.platform.kubernetes import pods as pods_module
+from deploy.errors import PlatformError, Refused
+from deploy.model import Color
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.configuration import PART, with_image
 from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import annotations, release_label
+from deploy.platform.kubernetes.marks import annotations
 from deploy.platform.kubernetes.transport import Object
 from deploy.settings import SecretReference, Settings
 
@@ -19,7 +16,6 @@ ENVIRONMENT_LABEL = "verdigris.dev/environment"
 """The label by which a namespace says which environment it is."""
 HELD = "verdigris.dev/held-minimum"
 """The annotation of an autoscaler whose minimum a release raised."""
-MIGRATION = "migration"
 NEEDED = (
     ("apps", "deployments", ("get", "create", "patch", "delete")),
     ("", "services", ("get", "patch")),
@@ -109,7 +105,7 @@ class Environs:
         minimum = max(size, int(scaler["spec"].get("minReplicas", 1)))
 
         def decide(present: Object | None) -> Object | None:
-            if present is None or present["spec"].get("minReplicas") == minimum:
+            if present is None or present["spec"].get("minReplicas", 1) >= minimum:
                 return None
             return {
                 "metadata": {"annotations": {HELD: str(minimum)}},
@@ -141,60 +137,6 @@ class Environs:
             found = [float(value) for value in pattern.findall(text)]
             total += int(sum(found)) if found else UNCOUNTED
         return total
-
-    # --- the migration -----------------------------------------------------------------------------------------
-
-    def migrate(self, release: Release, manifests: Manifests) -> str:
-        """Run the migration Job with the release's image, to its end; the last line it logged.
-
-        Raises:
-            NotReady: where it fails, or does not end in time; its transaction is undone by the database.
-        """
-        if manifests.migration is None:
-            return "no migration is configured"
-        self.tidy()
-        name = f"{manifests.migration['metadata']['name']}-{release_label(release)}"
-        self.cluster.create(self._job(release, manifests.migration, name))
-        deadline = time.monotonic() + self.kubernetes.migrate_seconds
-        while True:
-            job = self.cluster.get("Job", name)
-            if job is None:
-                raise Conflict(f"the Job {name} was deleted by somebody while it ran")
-            pods = self.cluster.list("Pod", f"job-name={name}")
-            said = "".join(
-                self.cluster.text(f"pods/{pod['metadata']['name']}/log", tailLines=30) for pod in pods
-            ).strip()
-            status = job.get("status", {})
-            if status.get("succeeded"):
-                return (said.splitlines() or ["done"])[-1][:200]
-            never = next((found for pod in pods if (found := pods_module.never(pod, 0.0, 1.0))), "")
-            if status.get("failed") or never:
-                self.tidy()
-                raise NotReady(
-                    f"the migration failed{': ' + never if never else ''}; traffic is untouched:\n{said[-1500:]}"
-                )
-            if time.monotonic() > deadline:
-                self.tidy()
-                raise NotReady(
-                    f"the migration did not end within {self.kubernetes.migrate_seconds:g} s and was stopped"
-                )
-            time.sleep(0.2)
-
-    def _job(self, release: Release, base: Object, name: str) -> Object:
-        template = with_image(base["spec"]["template"], release.artifact)
-        labels = {**base["metadata"].get("labels", {}), PART: MIGRATION}
-        spec = {**base["spec"], "template": template}
-        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "labels": labels}, "spec": spec}
-
-    def tidy(self) -> None:
-        """Delete every migration Job, and wait until its pods are gone: two never run at once."""
-        for job in self.cluster.list("Job", f"{PART}={MIGRATION}"):
-            self.cluster.delete("Job", job["metadata"]["name"])
-        deadline = time.monotonic() + self.cluster.patience
-        while self.cluster.list("Job", f"{PART}={MIGRATION}"):
-            if time.monotonic() > deadline:
-                raise PlatformError("a migration Job of an earlier run does not go away; look at it with kubectl")
-            time.sleep(0.1)
 
     # --- the environment itself --------------------------------------------------------------------------------
 

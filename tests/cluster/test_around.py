@@ -1,0 +1,176 @@
+"""What stands around a color on a real cluster: what runs once, autoscalers, configuration, and accounts."""
+
+import base64
+import json
+
+import pytest
+
+from deploy.errors import ExitStatus
+from deploy.model import Color, Outcome, Step
+from tests.cluster.conftest import NamespaceMaker
+from tests.cluster.images import Images
+from tests.cluster.kubectl import wait_until
+from tests.cluster.world import HERE, At, ClusterWorld
+
+GOOD, NEXT, BAD = "1.0.0", "1.1.0", "2.0.0"
+ROLES = HERE.parents[1] / "k8s" / "rbac"
+
+
+@pytest.fixture(scope="module")
+def stage(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> ClusterWorld:
+    """Colors with a worker, an autoscaler and a Secret each."""
+    world = ClusterWorld(tmp_path_factory.mktemp("around"), make_namespace(), images)
+    folder = world.root / "k8s"
+    for color in ("blue", "green"):
+        for name in ("worker", "scaler"):
+            text = (HERE / "tiny" / f"{name}.yaml").read_text().replace("@COLOR@", color)
+            (folder / f"{name}-{color}.yaml").write_text(text)
+        path = folder / f"deployment-{color}.yaml"
+        secret = "- secretRef: {name: tiny-secret}\n            - {configMapRef: {name: tiny-config}}"
+        path.write_text(path.read_text().replace("[{configMapRef: {name: tiny-config}}]", f"\n            {secret}"))
+    set_secret(world, "first")
+    for version, fault in {GOOD: "", NEXT: "", BAD: "errors-with-users"}.items():
+        world.version(version, fault)
+    return world.up()
+
+
+@pytest.fixture
+def world(stage: ClusterWorld) -> ClusterWorld:
+    """The good version has the users."""
+    stage.settle_on(GOOD)
+    return stage
+
+
+def set_secret(world: ClusterWorld, value: str) -> None:
+    """What an operator does to a Secret."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "tiny-secret"},
+        "data": {"API_KEY": base64.b64encode(value.encode()).decode()},
+    }
+    world.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
+
+
+def live(world: ClusterWorld) -> Color:
+    """Who has the users."""
+    color = world.platform().live().color
+    assert color is not None
+    return color
+
+
+def workers(world: ClusterWorld) -> dict[str, int]:
+    """How many pods of what must run once are wanted in each color."""
+    found = world.kubectl.get("deployments")["items"]
+    sizes = {one["metadata"]["name"]: one["spec"]["replicas"] for one in found}
+    return {color: sizes.get(f"tiny-worker-{color}", 0) for color in ("blue", "green")}
+
+
+def test_what_must_run_once_moves_with_the_switch_and_with_the_rollback(world: ClusterWorld) -> None:
+    """A candidate has none of it; at no moment do both colors."""
+    old = live(world)
+    seen = {}
+
+    def look(step: Step) -> At:
+        return At(step, lambda: seen.update({step: workers(world)}))
+
+    assert workers(world) == {old: 1, old.other: 0}
+    assert world.controller(look(Step.SWITCH)).release(NEXT).exit_status is ExitStatus.CONFIRMED
+    assert seen[Step.SWITCH] == {old: 1, old.other: 0}
+    assert workers(world) == {old.other: 1, old: 0}
+    record = world.controller(look(Step.ROLLBACK)).release(BAD)
+    assert record.outcome is Outcome.ROLLED_BACK, record.objections
+    assert seen[Step.ROLLBACK] == {old: 1, old.other: 0}
+    assert workers(world) == {old.other: 1, old: 0}
+    image = json.loads((world.root / "images" / f"{NEXT}.json").read_text())["image"]
+    template = world.kubectl.get("deployment", f"tiny-worker-{old.other}")["spec"]["template"]
+    assert template["spec"]["containers"][0]["image"] == image
+
+
+def test_the_candidate_is_as_large_as_who_has_the_users_until_the_release_is_settled(world: ClusterWorld) -> None:
+    """Also where users' color grew while the suites ran; the autoscaler may not shrink it meanwhile."""
+    old = live(world)
+    seen = {}
+
+    def grow() -> None:
+        world.kubectl("patch", "hpa", f"tiny-{old}", "-p", '{"spec": {"minReplicas": 3}}')
+        wait_until(lambda: (size(world, old) == 3) or None, "the live color has grown")
+
+    def look() -> None:
+        new = old.other
+        seen["minimum"] = world.kubectl.get("hpa", f"tiny-{new}")["spec"]["minReplicas"]
+        seen["ready"] = world.kubectl.get("deployment", f"tiny-{new}")["status"].get("readyReplicas", 0)
+
+    class Both(At):
+        def record(self, record: object) -> None:
+            super().record(record)  # type: ignore[arg-type]
+            if record.step is Step.WATCH:  # type: ignore[attr-defined]
+                look()
+
+    record = world.controller(Both(Step.VERIFY, grow)).release(NEXT)
+    assert record.exit_status is ExitStatus.CONFIRMED, record.objections
+    assert seen == {"minimum": 3, "ready": 3}
+    assert world.kubectl.get("hpa", f"tiny-{old.other}")["spec"]["minReplicas"] == 1
+    assert world.kubectl.get("hpa", f"tiny-{old}")["spec"]["minReplicas"] == 3  # what a person set is not given back
+
+
+def size(world: ClusterWorld, color: Color) -> int:
+    """The pods wanted in a color."""
+    return int(world.kubectl.get("deployment", f"tiny-{color}")["spec"]["replicas"])
+
+
+def test_a_changed_secret_or_config_map_is_another_release_and_goes_back_with_the_color(world: ClusterWorld) -> None:
+    """Another configuration of one image is another identity; the old color keeps what it was verified with."""
+    before = world.platform().live().identity
+    assert before is not None
+    set_secret(world, "second")
+    config = world.root / "k8s" / "around.yaml"
+    config.write_text(config.read_text().replace("GREETING: hello", "GREETING: another"))
+    try:
+        record = world.release(GOOD)
+        assert record.exit_status is ExitStatus.CONFIRMED, record.objections
+        after = world.platform().answer(None).identity
+        assert after is not None
+        assert (after.build, after.version) == (before.build, before.version)
+        assert after.config != before.config
+        back = world.controller().rollback("the configuration")
+        assert back.exit_status is ExitStatus.CONFIRMED, back.objections
+        assert world.platform().answer(None).identity == before
+        pod = world.platform().colors.mine(before.color)[0]["metadata"]["name"]
+        assert world.kubectl("exec", pod, "--", "printenv", "API_KEY", "GREETING").split() == ["first", "hello"]
+    finally:
+        set_secret(world, "first")
+        config.write_text(config.read_text().replace("GREETING: another", "GREETING: hello"))
+
+
+def test_the_accounts_of_the_roles_are_enough(world: ClusterWorld) -> None:
+    """verdigris-release releases with no right beyond its namespace; verdigris-verify verifies and cannot release."""
+    for name in ("release", "verify"):
+        world.kubectl("apply", "-f", str(ROLES / f"{name}.yaml"))
+    accounts = [
+        {"kind": "ServiceAccount", "name": f"verdigris-{name}", "namespace": world.namespace}
+        for name in ("release", "verify")
+    ]
+    role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": "verdigris-cluster-identity"}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"verdigris-{world.namespace}"},
+        "roleRef": role,
+        "subjects": accounts,
+    }
+    world.kubectl("apply", "-f", str(ROLES / "cluster-identity.yaml"))
+    world.kubectl("apply", "-f", "-", stdin=json.dumps(binding))
+    try:
+        release = str(world.kubectl.acting_as("verdigris-release", world.root).kubeconfig)
+        verify = str(world.kubectl.acting_as("verdigris-verify", world.root).kubeconfig)
+        refused = world.command("release", NEXT, KUBECONFIG=verify)
+        assert refused.returncode == 14, refused.stdout + refused.stderr
+        assert world.live() == GOOD
+        verified = world.command("verify", KUBECONFIG=verify)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        released = world.command("release", NEXT, KUBECONFIG=release)
+        assert released.returncode == 0, released.stdout + released.stderr
+        assert world.live() == NEXT
+    finally:
+        world.kubectl("delete", "clusterrolebinding", f"verdigris-{world.namespace}")
