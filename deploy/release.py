@@ -124,7 +124,9 @@ def _same_process(record: Record, tools: Tools, deployment: Deployment, instance
     if not health.running:
         return objecting(record, "candidate-gone", Kind.FAILED, f"the candidate stopped running: {health.reason}")
     if health.instance != instance:
-        text = "the candidate was restarted while it was verified"
+        text = (
+            f"the candidate was replaced or restarted while it was verified: {instance} before, {health.instance} now"
+        )
         return objecting(record, "candidate-changed", Kind.NOT_VALID, text)
     return record
 

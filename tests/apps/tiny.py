@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
             users_since.append(time.monotonic())
         if self.path == "/readyz" and FAULT == "never-ready":
             status = 503
-        if self.path == "/readyz" and FAULT == "flaps" and int(time.monotonic() / 0.15) % 2:
+        if self.path == "/readyz" and FAULT == "flaps" and int(time.monotonic() / PLAN.get("period", 0.15)) % 2:
             status = 503
         if self.path == "/" and DOWN.exists():
             status = 500
@@ -50,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.02)
         if self.path == "/tenant":
             body = f"tenant {self.headers.get('x-tenant', 'none')}\n"
+        if FAULT == "eats-under-test" and self.path == "/" and "x-verdigris-run" in self.headers:
+            threading.Thread(target=eat, daemon=True).start()
         if FAULT == "leaks":
             body = f"the key is {SECRET}\n"
             print(f"ERROR: the key is {SECRET}", file=sys.stderr, flush=True)
@@ -85,12 +87,28 @@ def crash_with_users() -> None:
     os._exit(3)
 
 
+def eat() -> None:
+    """Take memory until the kernel objects."""
+    taken = []
+    for _ in range(60):
+        taken.append(b"1" * (8 << 20))
+        time.sleep(0.01)
+
+
+def eat_with_users() -> None:
+    while not users_since:
+        time.sleep(0.01)
+    eat()
+
+
 def main() -> None:
     if FAULT == "exits-at-once":
         print("this release cannot start: the fault was planted", file=sys.stderr)
         sys.exit(3)
     if FAULT == "crash-with-users":
         threading.Thread(target=crash_with_users, daemon=True).start()
+    if FAULT == "eats-with-users":
+        threading.Thread(target=eat_with_users, daemon=True).start()
     server = Server((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.02)

@@ -7,6 +7,8 @@ from deploy.platform.kubernetes.transport import Object
 
 RELEASE_LABEL = "verdigris.dev/release"
 """The label of a pod that says which release it was started for."""
+TEMPLATE_LABEL = "pod-template-hash"
+"""The Deployment controller's own label of the template that a pod was made from."""
 NEVER_WAITING = {
     "ImagePullBackOff": "its image cannot be pulled",
     "ErrImageNeverPull": "its image is not on the node",
@@ -133,6 +135,17 @@ def _waiting(mine: Sequence[Object], wanted: int, others: int, events: Sequence[
     return f"{said}; {warnings[-1].get('message', '').strip()}" if warnings else said
 
 
+def instance(pods: Sequence[Object], container: str) -> str:
+    """What runs, in words that change when it is replaced or restarted, and not when more of the same is added."""
+    templates = sorted({(pod["metadata"].get("labels") or {}).get(TEMPLATE_LABEL, "") for pod in pods})
+    restarted = [
+        status for pod in pods for status in pod["status"].get("containerStatuses", ()) if status.get("restartCount")
+    ]
+    last = next((said for status in restarted if (said := ended(status))), "")
+    runs = f"{'+'.join(sorted(images(pods, container)))} (template {'+'.join(templates)})"
+    return f"{runs}, {restarts(pods)} restarts{last}"
+
+
 def restarts(pods: Sequence[Object]) -> int:
     """How often containers of these pods were restarted."""
     return sum(status.get("restartCount", 0) for pod in pods for status in pod["status"].get("containerStatuses", ()))
@@ -144,7 +157,7 @@ def images(pods: Sequence[Object], container: str) -> set[str]:
         str(status.get("imageID", ""))
         for pod in pods
         for status in pod["status"].get("containerStatuses", ())
-        if status["name"] == container
+        if status["name"] == container and status.get("imageID")
     }
 
 
