@@ -4,7 +4,7 @@ Who is live and whether it is who answers; the artifact; the ids of every test, 
 and the migration, proved on a copy of the database with the live version and the tests that confirmed it.
 """
 
-from deploy.errors import NotReady
+from deploy.errors import NotReady, PlatformError, SettingsError
 from deploy.model import Color, Kind, Record, Traffic
 from deploy.platform import Platform
 from deploy.tools import Tools, noting, objecting, rolls
@@ -43,6 +43,9 @@ def _rehearse(record: Record, tools: Tools) -> Record:
     """The live version must work on the schema that the release brings, or nothing is touched (fault 22)."""
     release, live = record.release, record.live
     assert release is not None and live is not None  # noqa: S101, PT018
+    database = tools.environment.database
+    if database is not None and not database.rehearse:
+        return noting(record, "rehearsed", "nothing: the settings say database.rehearse = false")
     try:
         with tools.platform.rehearsal(release, live) as rehearsed:
             if rehearsed is None:
@@ -53,8 +56,8 @@ def _rehearse(record: Record, tools: Tools) -> Record:
                     continue
                 result, found = tools.verifier.rehearse(suite, live, record.tests[suite], rehearsed)
                 record = record.with_changes(suites=(*record.suites, result)).objecting(*found)
-    except NotReady as error:
-        return objecting(record, "rehearsal", Kind.REFUSED, f"on a copy of the database: {error}")
+    except (NotReady, PlatformError, SettingsError) as error:
+        return objecting(record, "rehearsal", Kind.REFUSED, f"the migration is not proved: {error}")
     if record.objections:
         return record
     return noting(record, "rehearsed", f"{rehearsed.text}; {live.release.version} passes on the copy")

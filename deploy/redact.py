@@ -25,8 +25,8 @@ def secrets(environment: Environment, root: Path) -> frozenset[str]:
     """The values of an environment's secrets, as far as they can be read; passwords in addresses too."""
     values: list[EnvValue] = [*environment.local.env.values()] if environment.local else []
     values += [value for service in environment.services.values() for value in service.env.values()]
-    if environment.database is not None and environment.database.url is not None:
-        values.append(environment.database.url)
+    if environment.database is not None:
+        values += [value for value in (environment.database.url, environment.database.admin) if value is not None]
     found: set[str] = set()
     for value in values:
         if isinstance(value, SecretReference):

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, model_validator
 
 from deploy.cluster_tables import KubernetesSettings
+from deploy.database_tables import DatabaseSettings
 from deploy.errors import SettingsError, UsageError
 from deploy.explain import explain, line_of, listed
 from deploy.tables import (
     AllowedSkip,
     ApiCheck,
     Checks,
-    DatabaseSettings,
     EnvValue,
     IdentitySettings,
     LoadCheck,

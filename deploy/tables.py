@@ -228,31 +228,6 @@ class ServiceSettings(Table):
         return self
 
 
-class DatabaseSettings(Table):
-    """The application's database."""
-
-    embedded: bool = False
-    """``local`` only: the harness runs PostgreSQL itself."""
-    name: str = "application"
-    """The name of the database, where it is embedded."""
-    url: EnvValue | None = None
-    """Where it is not embedded; a secret reference when it holds a password."""
-    revision_query: str | None = "SELECT version_num FROM alembic_version"
-    """SQL that answers the migration level in its first column."""
-    writes: bool = False
-    """Whether suites may write to it."""
-    connections: int | None = Field(default=None, gt=0)
-    """The most connections that one color opens; two colors' are checked against the server's limit beforehand."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if self.embedded == (self.url is not None):
-            raise ValueError("a database is either embedded = true or has a url")
-        if isinstance(self.url, str) and urlsplit(self.url).password:
-            raise ValueError('the url holds a password; use url = { from_env = "DATABASE_URL" }')
-        return self
-
-
 class LocalSettings(Table):
     """How ``local`` makes and runs the application: processes on this machine."""
 

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from deploy import cluster_tables, settings, tables
+from deploy import cluster_tables, database_tables, settings, tables
 from deploy.cli import verdigris
 from deploy.errors import ExitStatus
 
@@ -145,7 +145,7 @@ def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """The text below each key, as it stands in the code."""
     found: dict[tuple[str, str], str] = {}
-    files = (Path(module.__file__) for module in (tables, cluster_tables, settings))
+    files = (Path(module.__file__) for module in (tables, cluster_tables, database_tables, settings))
     for node in [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]:
         if not isinstance(node, ast.ClassDef):
             continue

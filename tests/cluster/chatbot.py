@@ -71,6 +71,7 @@ class Chatbot:
             "VERDIGRIS_ACTOR": "ci",
             f"{name.upper()}_CLUSTER": kubectl.get("namespace", "kube-system")["metadata"]["uid"],
             f"{name.upper()}_DATABASE_URL": machine.database(self.database),
+            f"{name.upper()}_DATABASE_ADMIN": machine.admin,
         }
 
     # --- the project -------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from deploy.platform.database import create
 from deploy.platform.local import process
 from deploy.platform.local.postgres import READER, Postgres
 
@@ -66,8 +67,13 @@ class Machine:
 
     def database(self, name: str) -> str:
         """Make a database; where the suites reach it, by an account that reads."""
-        self.postgres.create(name)
+        create(self.admin, name)
         return f"postgresql://{READER}@127.0.0.1:{self.postgres.port}/{name}"
+
+    @property
+    def admin(self) -> str:
+        """Where a release reaches the server, by an account that may create databases."""
+        return self.postgres.url(database="postgres")
 
     def account(self, name: str, user: str, password: str) -> str:
         """Make an account that owns a database, or give it another password; where pods reach that database."""

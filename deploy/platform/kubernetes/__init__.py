@@ -158,20 +158,21 @@ class KubernetesPlatform:
         return found
 
     def migrate(self, release: Release) -> str:
-        """Run the manifests' migration Job with the release's image."""
-        return self.environs.migrate(release, self.manifests)
+        """Run the manifests' migration Job with the release's image, where the database is at another level."""
+        return self.migrations.migrate(release)
 
-    def rehearsal(self, release: Release, live: Deployment) -> AbstractContextManager[Rehearsed | None]:  # noqa: ARG002
-        """Not rehearsed here."""
-        return nullcontext()
+    def rehearsal(self, release: Release, live: Deployment) -> AbstractContextManager[Rehearsed | None]:
+        """The live version once more, on a migrated copy of the database."""
+        return self.rehearsals.rehearse(release, live)
 
     def shortage(self) -> str | None:
-        """What the namespace's quota lacks for a second color, or ``None``."""
-        return None
+        """Where the pods of two colors may need more database connections than the server has left."""
+        return self.schema.shortage(self.cluster, self.manifests)
 
     def tidy(self) -> None:
-        """Remove the migration Job and the suites' Jobs of a killed run."""
-        self.environs.tidy()
+        """Remove what a killed run left that stands in no color: a migration, a rehearsal, a suite's Job."""
+        self.migrations.tidy()
+        self.rehearsals.clear()
         suites.tidy(self.cluster)
 
     # --- who is where ------------------------------------------------------------------------------------------

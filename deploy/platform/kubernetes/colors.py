@@ -28,15 +28,14 @@ from deploy.platform.kubernetes.marks import (
     standing,
     template_digest,
 )
-from deploy.platform.kubernetes.pods import RELEASE_LABEL, Judged, current, is_ready, judged
+from deploy.platform.kubernetes.pods import RELEASE_LABEL, current, is_ready
 from deploy.platform.kubernetes.rendering import Renderings
+from deploy.platform.kubernetes.rollout import POLL, Rollout
 from deploy.platform.kubernetes.transport import Object
 from deploy.platform.kubernetes.workers import Workers
 
-POLL = 0.2
 FRESH_SECONDS = 0.4
 """For how long what was seen of pods counts as the present; a watch asks more often than that."""
-LOG_LINES = 15
 
 
 class Colors:
@@ -214,45 +213,11 @@ class Colors:
         self.cluster.change("Deployment", self.name(place), decide)
 
     def _await_ready(self, deployment: Deployment) -> None:
-        place, version = deployment.color, deployment.release.version
-        began, ready_since, homeless = time.monotonic(), 0.0, 0.0
-        while True:
-            present, passed = time.monotonic(), time.monotonic() - began
-            found = self.deployment(place)
-            if found is None:
-                raise Conflict(f"the Deployment of {place} was deleted by somebody while it started")
-            pods = self.pods(place)
-            homeless = (homeless or present) if pods_module.unschedulable(pods) else 0.0
-            seen = judged(found, pods, (), present - homeless if homeless else 0.0, self.settings.unschedulable_seconds)
-            if seen.never:
-                raise NotReady(f"{version} in {place} cannot become ready ({passed:.1f} s): {self._told(seen)}")
-            if not seen.ready:
-                ready_since = 0.0
-            else:
-                ready_since = ready_since or present
-                if present - ready_since >= self.settings.stable_seconds:
-                    self._require_digest(deployment)
-                    return
-            if passed > self.settings.ready_seconds:
-                seen = judged(found, pods, self.cluster.list("Event"), 0.0, self.settings.unschedulable_seconds)
-                raise NotReady(
-                    f"{version} in {place} was not ready within {self.settings.ready_seconds:g} s: {seen.waiting}"
-                    + self._last_lines(next((one["metadata"]["name"] for one in pods if not is_ready(one)), ""))
-                )
-            time.sleep(POLL)
-
-    def _told(self, seen: Judged) -> str:
-        return f"pod {seen.pod}: {seen.never}{self._last_lines(seen.pod)}" if seen.pod else seen.never
-
-    def _last_lines(self, pod: str) -> str:
-        """The end of a pod's log, of the container before where it was restarted."""
-        if not pod:
-            return ""
-        query = {"tailLines": LOG_LINES}
-        said = self.cluster.text(f"pods/{pod}/log", **query, previous="true") or self.cluster.text(
-            f"pods/{pod}/log", **query
-        )
-        return f"; it logged last:\n{said.strip()}" if said.strip() else ""
+        place, what = deployment.color, f"{deployment.release.version} in {deployment.color}"
+        Rollout(
+            self.cluster, self.settings, what, lambda: self.deployment(place), lambda: self.pods(place)
+        ).await_ready()
+        self._require_digest(deployment)
 
     def _require_digest(self, deployment: Deployment) -> None:
         """What the nodes really run must be the digest that is released (fault 40)."""

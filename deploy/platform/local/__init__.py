@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from deploy.errors import Conflict, PlatformError
 from deploy.journal import JournalFile, write_durably
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic, now
+from deploy.platform import database
 from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
 from deploy.platform.local import artifact, process, tls
 from deploy.platform.local.envoy import PLACES
@@ -72,16 +73,16 @@ class LocalPlatform(Machine):
 
     def shortage(self) -> str | None:
         """Where two colors would need more database connections than the server has."""
-        database = self.environment.database
-        if self.postgres is None or database is None or database.connections is None:
+        settings = self.environment.database
+        if self.postgres is None or settings is None or settings.connections is None:
             return None
         self.require_running()
-        accepted, others = self.postgres.connections()
-        needed = 2 * database.connections
+        accepted, others = database.connections(self.postgres.url())
+        needed = 2 * settings.connections
         if needed <= accepted - others:
             return None
         return (
-            f"two colors may need {needed} database connections (database.connections = {database.connections} each); "
+            f"two colors may need {needed} database connections (database.connections = {settings.connections} each); "
             f"the server accepts {accepted}, of which {others} are taken by others"
         )
 

