@@ -1,13 +1,36 @@
-"""The table ``kubernetes`` of an environment: which cluster, which manifests, and when a color counts as ready."""
+"""The table ``kubernetes`` of an environment: which cluster and manifests, when a color is ready, where suites run."""
 
 import re
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from deploy.tables import EnvValue, Table
 
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class JobSettings(Table):
+    """How a suite runs as a Job of the cluster."""
+
+    image: str
+    """The image that runs it, made from ``k8s/suites/Dockerfile``; the suites come from this folder."""
+    account: str = "verdigris-verify"
+    """The ServiceAccount of its pod."""
+    secret: str | None = None
+    """A Secret of the namespace whose keys are variables of the suite, such as the address of a database."""
+    files: tuple[str, ...] = ()
+    """More files and folders that suites need, beside their own folders and what pytest reads."""
+    start_seconds: float = Field(default=120, gt=0)
+    """Seconds that its pod may take to begin, the pull of its image included."""
+    cpu: str = "100m"
+    """The processor time that is requested for it."""
+    cpu_limit: str = "1"
+    """The processor time that it may take."""
+    memory: str = "256Mi"
+    """The memory that is requested for it."""
+    memory_limit: str = "1Gi"
+    """The memory that it may take."""
 
 
 class KubernetesSettings(Table):
@@ -43,6 +66,10 @@ class KubernetesSettings(Table):
     """How long an API server that does not answer is asked again before the state counts as unknown."""
     lease_seconds: int = Field(default=15, ge=4, le=300)
     """How long a dead deployer's hold on the environment lasts."""
+    runner: Literal["local", "job"] = "local"
+    """Where suites run: on this machine, or as a Job of the cluster; ``--runner`` says otherwise for once."""
+    job: JobSettings | None = None
+    """How a suite runs as a Job."""
 
     @model_validator(mode="after")
     def _accepted(self) -> Self:
@@ -54,4 +81,6 @@ class KubernetesSettings(Table):
             raise ValueError(
                 "cluster is a UID; read it with: kubectl get namespace kube-system -o jsonpath={.metadata.uid}"
             )
+        if self.runner == "job" and self.job is None:
+            raise ValueError('runner = "job" needs a table "job" with the image that runs the suites')
         return self

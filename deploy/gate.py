@@ -1,31 +1,25 @@
-"""Run a suite in a process group of its own and read what it showed.
+"""Have a suite run and read what it showed.
 
-The child gets an allow-list of variables and no options of anybody's: no ``addopts``, no plugin that was not named, no
-selection. It has a deadline, and a watchdog that looks at its evidence: where no line came for ``hang`` seconds, it
-hangs. What it wrote is the only thing believed.
+It gets no options of anybody's: no ``addopts``, no plugin that was not named, no selection. It has a deadline, and a
+watchdog that looks at its evidence: where no line came for ``hang`` seconds, it hangs. What it wrote is the only thing
+believed. Where it runs is a runner's business: a process of this machine, or a Job of the cluster.
 """
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy import evidence as evidence_module
-from deploy import lifeline
+from deploy.child import LocalRunner
 from deploy.errors import Refused
 from deploy.evidence import Evidence
-from deploy.model import Color, Identity, Value
+from deploy.model import Identity, Value
 from deploy.platform import Platform
 from deploy.redact import Redactor, secrets
+from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
 from deploy.settings import SecretReference, Settings, SuiteSettings
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
-              "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
 _ALWAYS = ("deploy.plugin",)
 
 
@@ -46,13 +40,14 @@ class Gate:
     """Runs the suites of one environment.
 
     Args:
-        platform: says where a target is reached; suites are told, so that they need no credentials of it.
+        platform: of the environment.
+        holder: who runs them; a release's Jobs are removed by whoever recovers it.
     """
 
-    def __init__(self, settings: Settings, environment: str, platform: Platform) -> None:
-        self.platform = platform
+    def __init__(self, settings: Settings, environment: str, platform: Platform, holder: str = "release") -> None:
         self.settings = settings
         self.environment = environment
+        self.runner = _runner(settings, environment, platform, holder)
         self.redactor = Redactor(secrets(settings.environment(environment), settings.root))
 
     def collect(self, suite: str, folder: Path) -> Run:
@@ -71,9 +66,8 @@ class Gate:
     ) -> Run:
         """Run a suite against ``target``, where ``expected`` must answer; its files go to ``folder``."""
         more = dict(env or {})
-        if target != "rehearsal":
-            address = self.platform.users() if target == "live" else self.platform.address(Color(target))
-            more["VERDIGRIS_ADDRESS"] = address.model_dump_json()
+        if target != "rehearsal":  # suites are told where their target is, so that they need no credentials for it
+            more["VERDIGRIS_ADDRESS"] = self.runner.address(target).model_dump_json()
         return self._run(suite, folder, target, expected, [], progress, stop, more)
 
     def _run(
@@ -88,82 +82,75 @@ class Gate:
         more: Mapping[str, str] | None = None,
     ) -> Run:
         settings = self.settings.suites[suite]
-        written = folder / "evidence.jsonl"
+        written = folder / EVIDENCE
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written.unlink(missing_ok=True)
+            (folder / OUTPUT).write_bytes(b"")
         except OSError as error:
             raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
-        env = {key: os.environ[key] for key in (*_PASSED_ON, *self._named()) if key in os.environ}
-        env |= {
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "VERDIGRIS_EVIDENCE": str(written),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **(more or {}),
-        }
+        env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
+        task = Task(
+            suite=suite,
+            folder=folder,
+            command=lambda place: self._command(suite, settings, place, target, options),
+            env=env,
+            seconds=settings.deadline,
+        )
         began = time.monotonic()
-        with (folder / "output.log").open("wb") as output, lifeline.held() as end:
-            child = subprocess.Popen(
-                self._command(suite, settings, folder, target, options),
-                cwd=self.settings.root,
-                env=env | {lifeline.VARIABLE: str(end)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(end,),
-            )
-            try:
-                ended = _watch(child, written, settings, progress, stop)
-            finally:
-                _end(child)
+        with self.runner.start(task) as running:
+            ended = _watch(running, written, settings, progress, stop)
         self.redactor.files(folder)
         return Run(
             suite=suite,
             evidence=evidence_module.read(written),
             ended=ended,
             seconds=round(time.monotonic() - began, 3),
-            exit_status=child.returncode,
-            output=_tail(folder / "output.log"),
+            exit_status=running.exit_status,
+            output=_tail(folder / OUTPUT),
         )
 
-    def _named(self) -> tuple[str, ...]:
-        """The variable that the settings name for the database; suites read it themselves."""
-        database = self.settings.environment(self.environment).database
-        url = database.url if database is not None else None
-        return (url.from_env,) if isinstance(url, SecretReference) and url.from_env else ()
-
-    def _command(self, suite: str, settings: SuiteSettings, folder: Path, target: str, options: list[str]) -> list[str]:
+    def _command(self, suite: str, settings: SuiteSettings, place: Place, target: str, options: list[str]) -> list[str]:
         plugins = [*_ALWAYS, *settings.plugins]
         if settings.workers:
             plugins.append("xdist")
             options = [*options, "-n", str(settings.workers)]
         if "playwright" in settings.plugins:
-            options = [*options, "--screenshot", "only-on-failure", "--output", str(folder / "artifacts")]
-        words = [sys.executable, "-m", "pytest", str(self.settings.root / settings.folder)]
+            options = [*options, "--screenshot", "only-on-failure", "--output", str(place.folder / "artifacts")]
+        words = [place.python, "-m", "pytest", str(place.root / settings.folder)]
         words += [word for plugin in dict.fromkeys(plugins) for word in ("-p", plugin)]
         words += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=default", "--import-mode=importlib"]
-        words += ["--rootdir", str(self.settings.root), "--settings", str(self.settings.path)]
+        words += ["--rootdir", str(place.root), "--settings", str(place.root / self.settings.path.name)]
         words += ["--env", self.environment, "--target", target, "--strict-markers", "-o", "junit_family=xunit2"]
-        return [*words, "--junitxml", str(folder / "junit.xml"), "-o", f"junit_suite_name={suite}", *options]
+        return [*words, "--junitxml", str(place.folder / "junit.xml"), "-o", f"junit_suite_name={suite}", *options]
+
+
+def _runner(settings: Settings, environment: str, platform: Platform, holder: str) -> Runner:
+    """Where the environment's suites run."""
+    chosen = settings.environment(environment)
+    if chosen.kubernetes is not None and chosen.kubernetes.runner == "job":
+        from deploy.job import JobRunner
+
+        return JobRunner(settings, environment, platform, holder)
+    url = chosen.database.url if chosen.database is not None else None
+    named = (url.from_env,) if isinstance(url, SecretReference) and url.from_env else ()  # suites read it themselves
+    return LocalRunner(platform, settings.root, named)
 
 
 def _watch(
-    child: "subprocess.Popen[bytes]",
+    running: Running,
     written: Path,
     settings: SuiteSettings,
     progress: Callable[[Evidence], None] | None,
     stop: threading.Event | None,
 ) -> str:
-    """Wait for the child; why it was ended, or nothing where it ended by itself."""
-    began = moved = time.monotonic()
-    size = -1
+    """Wait for its end; why it was ended, or nothing where it ended by itself."""
+    moved, size = time.monotonic(), -1
     while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(0.05)
-            return "" if child.returncode >= 0 else f"killed by signal {-child.returncode}"
+        if running.wait(0.05):
+            return running.ended
         if stop is not None and stop.is_set():
             return "the release no longer needs it"
         present = time.monotonic()
@@ -172,17 +159,12 @@ def _watch(
             size, moved = grown, present
             if progress is not None:
                 progress(evidence_module.read(written))
-        if present - began > settings.deadline:
+        if running.began is None:
+            moved = present  # it waits for its place, which the runner gives a limit of its own
+        elif present - running.began > settings.deadline:
             return f"its deadline of {settings.deadline:g} s passed"
         if present - moved > settings.hang:
             return f"it hangs: nothing ended for {settings.hang:g} s"
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Kill the whole group; browsers and load generators go with their suite."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def _tail(path: Path) -> str:

@@ -29,6 +29,15 @@ def _options(command: Any) -> Any:
     )(command)
 
 
+def _runner(command: Any) -> Any:
+    return click.option(
+        "--runner",
+        type=click.Choice(["local", "job"]),
+        metavar="WHERE",
+        help="Where suites run: local (this machine) or job (a Job of the cluster), whatever the settings say.",
+    )(command)
+
+
 def _settings(path: Path | None) -> "Settings":
     from deploy import settings
 
@@ -87,14 +96,19 @@ def plan(version: str, environment: str, settings: Path | None, *, as_json: bool
 @verdigris.command()
 @click.argument("version")
 @_options
+@_runner
 @click.option("--fewer-tests", metavar="REASON", help="Acknowledge fewer tests than the last confirmed release had.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def release(version: str, environment: str, settings: Path | None, fewer_tests: str | None, *, as_json: bool) -> int:
+def release(
+    version: str, environment: str, settings: Path | None, runner: str | None, fewer_tests: str | None, *, as_json: bool
+) -> int:
     """Prove VERSION in the idle color, move the users to it, watch it, take it back where the watch objects."""
+    from deploy.cli.chosen import with_runner
     from deploy.cli.console import Console
     from deploy.controller import Controller
 
-    controller = Controller(_settings(settings), environment, Console(quiet=as_json))
+    chosen = with_runner(_settings(settings), environment, runner)
+    controller = Controller(chosen, environment, Console(quiet=as_json))
     return _concluded(controller.release(version, fewer_tests), controller, as_json=as_json)
 
 
@@ -141,15 +155,26 @@ def status(environment: str, settings: Path | None, *, as_json: bool) -> None:
 
 @verdigris.command()
 @_options
+@_runner
 @click.option("--target", default="live", show_default=True, metavar="WHO", help="live, candidate, blue or green.")
 @click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Only this one (more than once for several).")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def verify(environment: str, settings: Path | None, target: str, suites: tuple[str, ...], *, as_json: bool) -> int:
+def verify(
+    environment: str,
+    settings: Path | None,
+    runner: str | None,
+    target: str,
+    suites: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
     """Run the suites with a release's rules of evidence; changes nothing."""
+    from deploy.cli.chosen import with_runner
     from deploy.cli.console import Console
     from deploy.cli.verifying import verified
 
-    content, code = verified(_settings(settings), environment, target, suites, Console(quiet=as_json))
+    chosen = with_runner(_settings(settings), environment, runner)
+    content, code = verified(chosen, environment, target, suites, Console(quiet=as_json))
     click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
     return code
 

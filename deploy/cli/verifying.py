@@ -35,7 +35,7 @@ def verified(
     stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
     folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
     confirmed = platform.journal.read().confirmed
-    verifier = Verifier(Gate(settings, environment, platform), folder, confirmed, None, console.suite)
+    verifier = Verifier(Gate(settings, environment, platform, "verify"), folder, confirmed, None, console.suite)
     frozen, found = verifier.collect(chosen)
     results = []
     whom = "live" if target == "live" else str(deployment.color)
