@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 from typing import ClassVar, cast
 
-DRAIN_SECONDS = 3.0
+DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS", "3"))
 EVENTS = 20
 PAUSE = 0.05
 
