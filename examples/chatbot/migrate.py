@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-LIMITS = "-c lock_timeout=3s -c statement_timeout=60s"
+# Whoever waits for a lock makes everybody wait who comes after: less than the 2 s that the application bears.
+LIMITS = "-c lock_timeout=1s -c statement_timeout=60s"
 ONE_AT_A_TIME = 7_241_001  # the advisory lock that keeps two migrations apart
 
 
