@@ -80,9 +80,12 @@ class Controller:
             return self._drive(record, recovery.rollback(record, self._tools(record), to))
 
     def recover(self) -> Record | None:
-        """Bring what a dead run left to an end; ``None`` where it left nothing."""
+        """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired."""
         with self._acting("recover", recover=False):
-            return self._recover()
+            record = self._recover()
+            if overdue := recovery.retire_overdue(self.platform):
+                self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
+            return record
 
     @contextlib.contextmanager
     def candidate(self, version: str) -> Iterator[Deployment]:

@@ -5,6 +5,7 @@ number of times: where the world is already as it has to be, it changes nothing.
 """
 
 import time
+from datetime import UTC, datetime
 
 from deploy import rolling
 from deploy.back import back, restore, write_back
@@ -186,3 +187,16 @@ def idle_color(traffic: Traffic, places: tuple[Color, ...] = COLORS) -> Color:
     if Color.LIVE in places:
         raise UsageError("this environment rolls: it has no idle color for a candidate, only what is live")
     return traffic.color.other if traffic.color else Color.BLUE
+
+
+def retire_overdue(platform: Platform) -> Deployment | None:
+    """Take the old color down whose rollback window is over and that nobody asks any more; which one it was."""
+    live = platform.live().color
+    for place in platform.places:
+        standing = platform.standing(place)
+        if standing is None or standing.kept_until is None or live is None or place is live:
+            continue
+        if datetime.fromisoformat(standing.kept_until) < datetime.now(UTC) and not platform.open_requests(place):
+            platform.retire(place)
+            return standing
+    return None

@@ -68,16 +68,23 @@ def up(environment: str, settings: Path | None) -> None:
 
 @verdigris.command()
 @_options
-@click.option("--forget", is_flag=True, help="Remove its data, its journal and its audit log too.")
-def down(environment: str, settings: Path | None, *, forget: bool) -> None:
+@click.option(
+    "--forget", is_flag=True, help="Remove what this machine keeps of it too, its audit log with it."
+)
+@click.option("--confirm", metavar="NAME", help="The environment once more; needed where it is on a cluster.")
+def down(environment: str, settings: Path | None, confirm: str | None, *, forget: bool) -> None:
     """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""
+    from deploy.errors import UsageError
     from deploy.platform import open_platform
 
-    platform = open_platform(_settings(settings), environment)
+    loaded = _settings(settings)
+    platform = open_platform(loaded, environment)
+    if loaded.environment(environment).platform == "kubernetes" and confirm != environment:
+        raise UsageError(f"this takes {environment} away from its users; to do that, add: --confirm {environment}")
     with platform.journal.lock("down"):
         did = platform.down()
         if forget:
-            shutil.rmtree(platform.root)
+            shutil.rmtree(platform.root, ignore_errors=True)
     click.echo(f"stopped: {', '.join(did)}" if did else f"nothing of {environment} was running")
 
 
@@ -175,6 +182,24 @@ def verify(
 
     chosen = with_runner(_settings(settings), environment, runner)
     content, code = verified(chosen, environment, target, suites, Console(quiet=as_json))
+    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    return code
+
+
+@verdigris.command()
+@click.argument("one")
+@click.argument("other")
+@click.option("--settings", type=click.Path(path_type=Path), help="The settings file.", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
+    """Where the environments ONE and OTHER differ beyond what the settings allow; changes nothing.
+
+    Compared are their manifests and, where the clusters are reached, what stands there. The exit status is 0 where
+    nothing differs beyond that, and 10 where something does.
+    """
+    from deploy.cli.drifting import drifted
+
+    content, code = drifted(_settings(settings), one, other)
     click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
     return code
 

@@ -174,3 +174,32 @@ def test_the_accounts_of_the_roles_are_enough(world: ClusterWorld) -> None:
         assert world.live() == NEXT
     finally:
         world.kubectl("delete", "clusterrolebinding", f"verdigris-{world.namespace}")
+
+
+def test_the_old_color_is_retired_when_its_rollback_window_is_over(world: ClusterWorld) -> None:
+    """By the next recover, which a schedule may run; before that it stays, whoever recovers."""
+    settings = world.root / "environments.toml"
+    old = live(world)
+    assert world.release(NEXT).exit_status is ExitStatus.CONFIRMED
+    world.controller().recover()
+    assert size(world, old) >= 2
+    text = settings.read_text()
+    settings.write_text(text.replace("rollback_window = 600", "rollback_window = 0.001"))
+    try:
+        assert world.release(GOOD).exit_status is ExitStatus.CONFIRMED  # it replaced the old one, and keeps NEXT
+        world.controller().recover()
+    finally:
+        settings.write_text(text)
+    assert world.platform().standing(old.other) is None
+    assert (live(world), world.live()) == (old, GOOD)
+
+
+def test_an_environment_of_a_cluster_is_taken_down_only_by_its_name(world: ClusterWorld) -> None:
+    """Without it, usage; users keep what they have."""
+    refused = world.command("down")
+    assert refused.returncode == 2
+    assert "--confirm production" in refused.stderr
+    assert world.live() == GOOD
+    assert world.command("down", "--confirm", "production").returncode == 0
+    assert world.live() is None
+    assert world.command("status").returncode == 0

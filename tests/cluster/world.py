@@ -41,7 +41,7 @@ suites = ["smoke"]
 rollback_window = {window}
 drain_seconds = 5
 switch_seconds = {switch_seconds}
-watch = {{ seconds = {watch}, profile = "test", rate = 50, answer_ms = 400, window = 0.5{watch_more} }}
+watch = {{ seconds = {watch}, profile = "test", rate = 50, answer_ms = 1500, window = 0.5{watch_more} }}
 {environment}
 
 [environments.{name}.kubernetes]
