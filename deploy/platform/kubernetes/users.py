@@ -41,27 +41,34 @@ class UsersService:
         return self._traffic(self.cluster.get("Service", self.name))
 
     def _traffic(self, service: Object | None) -> Traffic:
+        color, token = self._named(service)
+        place = Color.LIVE if self.rolling else color
+        standing = self.standing(place) if place else None
+        if not self.rolling:
+            return Traffic(color=color, identity=standing.identity if standing else None, token=token)
+        if standing is None:
+            return Traffic(color=None, identity=None, token=token)
+        stamp = f"{standing.generation}:{standing.deployed}:{standing.release.artifact}:{standing.release.config}"
+        return Traffic(color=Color.LIVE, identity=standing.identity, token=f"{token}:{stamp}")
+
+    def _named(self, service: Object | None) -> tuple[Color | None, str]:
+        """The color that the Service names, and the token by which another state of it is told from this one."""
         if service is None:
             raise Refused(
                 f"the namespace {self.cluster.namespace} has no Service {self.name}: run 'verdigris up' first"
             )
         token = f"{service['metadata']['uid']}:{_digest(service['spec'])}"
         if self.rolling:
-            standing = self.standing(Color.LIVE)
-            if standing is None:
-                return Traffic(color=None, identity=None, token=token)
-            stamp = f"{standing.generation}:{standing.deployed}:{standing.release.artifact}:{standing.release.config}"
-            return Traffic(color=Color.LIVE, identity=standing.identity, token=f"{token}:{stamp}")
+            return None, token
         word = (service["spec"].get("selector") or {}).get("color")
         token = f"{token}:{word}:{annotations(service).get(SWITCH, '')}"
         if word is None:
             raise Refused(f"the Service {self.name} sends users to both colors: run 'verdigris up', which names one")
         if word == NOBODY:
-            return Traffic(color=None, identity=None, token=token)
+            return None, token
         if word not in set(COLORS):
             raise PlatformError(f"the Service {self.name} names {word!r}, which is no color; set it to blue or green")
-        standing = self.standing(Color(word))
-        return Traffic(color=Color(word), identity=standing.identity if standing else None, token=token)
+        return Color(word), token
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """Name another color, if traffic is as expected and no newer generation wrote the Service.
@@ -69,24 +76,24 @@ class UsersService:
         Raises:
             Conflict: where it is not, or nothing stands in ``to``; nothing was changed.
         """
-        if self.standing(to) is None:
+        standing = self.standing(to)
+        if standing is None:
             raise Conflict(f"nothing stands in {to}; users are not sent there")
         mark = uuid.uuid4().hex[:12]
 
         def decide(service: Object | None) -> Object | None:
             if service is not None and annotations(service).get(SWITCH) == mark:
                 return None  # it was written, only the answer was lost
-            present = self._traffic(service)
-            if present.token != expected.token:
-                raise Conflict(
-                    f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it"
-                )
+            _, token = self._named(service)  # who stands there is not asked: users wait for this write
+            if token != expected.token:
+                raise Conflict(f"traffic is at {token!r}, expected was {expected.token!r}: somebody else moved it")
             if service is not None:
                 require_present(service, generation)
             notes = {GENERATION: str(generation), SWITCH: mark}
             return {"metadata": {"annotations": notes}, "spec": {"selector": {"color": str(to)}}}
 
-        return self._traffic(self.cluster.change("Service", self.name, decide))
+        color, token = self._named(self.cluster.change("Service", self.name, decide))
+        return Traffic(color=color, identity=standing.identity, token=token)
 
     def stamp(self, generation: int) -> None:
         """Keep older generations out."""
