@@ -3,11 +3,26 @@
 import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from deploy.paths import parts
 from deploy.tables import EnvValue, Table
 
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class DriftSettings(Table):
+    """In what two environments may differ, as ``verdigris drift`` compares them."""
+
+    allow: tuple[str, ...] = ()
+    """Paths such as ``deployment.spec.template.spec.containers.*.resources``, each with all that is below it."""
+
+    @field_validator("allow")
+    @classmethod
+    def _paths(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in allow:
+            parts(pattern)
+        return allow
 
 
 class JobSettings(Table):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
-from deploy.cluster_tables import KubernetesSettings
+from deploy.cluster_tables import DriftSettings, KubernetesSettings
 from deploy.database_tables import DatabaseSettings
 from deploy.errors import SettingsError, UsageError
 from deploy.explain import explain, line_of, listed
@@ -41,6 +41,7 @@ __all__ = [
     "ApiCheck",
     "Checks",
     "DatabaseSettings",
+    "DriftSettings",
     "EnvValue",
     "Environment",
     "IdentitySettings",
@@ -160,6 +161,8 @@ class Settings(Table):
     """How each suite is run, by name."""
     checks: Checks = Checks()
     """What the suites know of the application."""
+    drift: DriftSettings = DriftSettings()
+    """In what environments may differ."""
     environments: dict[str, Environment] = Field(min_length=1)
     """The environments, by name."""
     path: Path = Field(default=Path(FILE_NAME), exclude=True)
