@@ -141,7 +141,8 @@ def _uncollected(run: Run) -> list[Objection]:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
     if run.ended or run.exit_status not in (0, 5):
         said = _errors(run) or " ".join(run.output.splitlines()[-1:])[:500]
-        text = f"its tests cannot be collected (pytest ended with {run.ended or run.exit_status}): {said}"
+        how = run.ended or f"pytest ended with {run.exit_status}"
+        text = f"its tests cannot be collected: {how}" + (f": {said}" if said else "")
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
     if run.evidence.collected is None or not run.evidence.collected.ids:
         return [Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests")]
