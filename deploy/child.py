@@ -62,6 +62,10 @@ class LocalRunner:
         """Where the platform says it is reached from here."""
         return self.platform.users() if target == "live" else self.platform.address(Color(target))
 
+    def secrets(self) -> frozenset[str]:
+        """Nothing: a child knows what the settings name."""
+        return frozenset()
+
     @contextlib.contextmanager
     def start(self, task: Task) -> Iterator[Child]:
         """Start the process; its group is killed at the end of the block."""

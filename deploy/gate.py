@@ -8,6 +8,7 @@ believed. Where it runs is a runner's business: a process of this machine, or a 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from deploy import evidence as evidence_module
@@ -16,11 +17,13 @@ from deploy.errors import Refused
 from deploy.evidence import Evidence
 from deploy.model import Identity, Value
 from deploy.platform import Platform
-from deploy.redact import Redactor, secrets
+from deploy.redact import SHORTEST, Redactor, secrets
 from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
 from deploy.settings import SecretReference, Settings, SuiteSettings
 
 _ALWAYS = ("deploy.plugin",)
+REHEARSAL = "rehearsal"
+"""The target that is no color: the live version on a migrated copy of the database."""
 
 
 class Run(Value):
@@ -47,8 +50,14 @@ class Gate:
     def __init__(self, settings: Settings, environment: str, platform: Platform, holder: str = "release") -> None:
         self.settings = settings
         self.environment = environment
-        self.runner = _runner(settings, environment, platform, holder)
-        self.redactor = Redactor(secrets(settings.environment(environment), settings.root))
+        self.here = _local(settings, environment, platform)
+        self.runner = _runner(settings, environment, platform, holder) or self.here
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Takes what the suites know and nobody may read out of what they wrote."""
+        known = secrets(self.settings.environment(self.environment), self.settings.root)
+        return Redactor({*known, *(text for text in self.runner.secrets() if len(text) >= SHORTEST)})
 
     def collect(self, suite: str, folder: Path) -> Run:
         """Collect a suite's tests without running one."""
@@ -66,7 +75,7 @@ class Gate:
     ) -> Run:
         """Run a suite against ``target``, where ``expected`` must answer; its files go to ``folder``."""
         more = dict(env or {})
-        if target != "rehearsal":  # suites are told where their target is, so that they need no credentials for it
+        if target != REHEARSAL:  # suites are told where their target is, so that they need no credentials for it
             more["VERDIGRIS_ADDRESS"] = self.runner.address(target).model_dump_json()
         return self._run(suite, folder, target, expected, [], progress, stop, more)
 
@@ -92,6 +101,7 @@ class Gate:
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
+        redactor = self.redactor
         task = Task(
             suite=suite,
             folder=folder,
@@ -100,9 +110,10 @@ class Gate:
             seconds=settings.deadline,
         )
         began = time.monotonic()
-        with self.runner.start(task) as running:
+        runner = self.here if target == REHEARSAL else self.runner  # only this machine has the way to a rehearsal
+        with runner.start(task) as running:
             ended = _watch(running, written, settings, progress, stop)
-        self.redactor.files(folder)
+        redactor.files(folder)
         return Run(
             suite=suite,
             evidence=evidence_module.read(written),
@@ -127,14 +138,19 @@ class Gate:
         return [*words, "--junitxml", str(place.folder / "junit.xml"), "-o", f"junit_suite_name={suite}", *options]
 
 
-def _runner(settings: Settings, environment: str, platform: Platform, holder: str) -> Runner:
-    """Where the environment's suites run."""
+def _runner(settings: Settings, environment: str, platform: Platform, holder: str) -> Runner | None:
+    """Where the environment's suites run, where that is not this machine."""
     chosen = settings.environment(environment)
-    if chosen.kubernetes is not None and chosen.kubernetes.runner == "job":
-        from deploy.job import JobRunner
+    if chosen.kubernetes is None or chosen.kubernetes.runner != "job":
+        return None
+    from deploy.job import JobRunner
 
-        return JobRunner(settings, environment, platform, holder)
-    url = chosen.database.url if chosen.database is not None else None
+    return JobRunner(settings, environment, platform, holder)
+
+
+def _local(settings: Settings, environment: str, platform: Platform) -> LocalRunner:
+    database = settings.environment(environment).database
+    url = database.url if database is not None else None
     named = (url.from_env,) if isinstance(url, SecretReference) and url.from_env else ()  # suites read it themselves
     return LocalRunner(platform, settings.root, named)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from deploy import __version__
 from deploy.bundle import bundle
 from deploy.courier import PROJECT, RECORDS
-from deploy.errors import PlatformError, UsageError, VerdigrisError
+from deploy.errors import PlatformError, SettingsError, UsageError, VerdigrisError
 from deploy.frames import MARK, Frame, Reader
 from deploy.model import Color
 from deploy.platform import Address, Platform
@@ -70,6 +70,19 @@ class JobRunner:
             raise PlatformError(f"no pod of {color} is ready")
         port = port_of(self.platform.colors.container(color))
         return Address(url=f"http://{ready[0]['status']['podIP']}:{port}")
+
+    def secrets(self) -> frozenset[str]:
+        """The values of the Secret that the suites are given.
+
+        Raises:
+            SettingsError: where there is no such Secret.
+        """
+        if self.job.secret is None:
+            return frozenset()
+        found = self.platform.cluster.get("Secret", self.job.secret)
+        if found is None:
+            raise SettingsError(f"kubernetes.job.secret: {self.platform.namespace} has no Secret {self.job.secret!r}")
+        return suites.known(found)
 
     @contextlib.contextmanager
     def start(self, task: Task) -> "Iterator[JobRun]":

@@ -58,5 +58,8 @@ class Runner(Protocol):
     def address(self, target: str) -> Address:
         """Where ``live`` or a color is reached from there."""
 
+    def secrets(self) -> frozenset[str]:
+        """What its runs know beside the settings' secrets, and nobody may read in a record."""
+
     def start(self, task: Task) -> AbstractContextManager[Running]:
         """Start a run; at the end of the block nothing of it is left, whatever happened."""
