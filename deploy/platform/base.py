@@ -138,6 +138,10 @@ class Platform(Protocol):
     def health(self, color: Color) -> Health:
         """Whether what stands in a color runs; in ``live``, whether it has replaced all of the one before it."""
 
+    @property
+    def migrates(self) -> bool:
+        """Whether a release may bring the database to another level."""
+
     def migrate(self, release: Release) -> str:
         """Bring the database to the level the release needs; says what was done.
 

@@ -106,8 +106,7 @@ class Colors:
         mine = self.mine(place)
         ready = [pod for pod in mine if is_ready(pod)]
         broken = next((said for pod in mine if (said := pods_module.broken(pod))), "")
-        images = "+".join(sorted(pods_module.images(mine, self.container(place)["name"])))
-        instance = f"{images}:{pods_module.restarts(mine)} restarts"
+        instance = pods_module.instance(mine, self.container(place)["name"])
         if ready and not broken:
             return Health(running=True, instance=instance)
         return Health(running=False, reason=broken or f"no pod of {len(mine)} is ready")

@@ -63,6 +63,11 @@ class LocalPlatform(Machine):
         stopped = (color for color in COLORS if self.standing(color) is not None and not self.health(color).running)
         return [*found, *(f"{color} does not run: run 'verdigris up' to restore it" for color in stopped)]
 
+    @property
+    def migrates(self) -> bool:
+        """Whether the settings have a migration command."""
+        return bool(self.local.migrate)
+
     def migrate(self, release: Release) -> str:
         """Run the settings' migration command on the users' database."""
         return self.run_migration(release) if self.local.migrate else "no migration is configured"
