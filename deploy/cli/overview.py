@@ -95,7 +95,7 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
         "prepare": ["recover what an earlier run left" if unfinished else "nothing to recover"]
         + ([f"build {version}"] if release is None else [f"{version} is built: {release.build}"])
         + ["collect every suite and freeze the ids"],
-        "migrate": "to the level of the release, where it is at another" if platform.migrates else "nothing is configured",
+        "migrate": "the database, where its level is another" if platform.migrates else "nothing is configured",
         "deploy": deployed(platform, version),
         "verify": [*chosen.suites],
         "left out": left_out or "nothing",
