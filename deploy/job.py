@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from deploy import __version__
@@ -57,7 +58,11 @@ class JobRunner:
         self.platform = platform
         self.job = platform.kubernetes.job
         self.holder = holder
-        self._bundle = bundle(settings, environment, self.job.files)
+
+    @cached_property
+    def _bundle(self) -> bytes:
+        """The project; packed when the first suite runs, so that no rollback waits for it."""
+        return bundle(self.settings, self.environment, self.job.files)
 
     def address(self, target: str) -> Address:
         """The Service of ``live``, or of exactly that color; without one, a pod of the color."""
@@ -162,7 +167,10 @@ class JobRun:
 
     def _bring(self, *, whole: bool = False) -> None:
         """Read the log from where it was last read, a little before it, or from its begin; write what is new."""
-        query = {"timestamps": "true", **({"sinceTime": self._since} if self._since and not whole else {})}
+        query = {
+            "timestamps": "true",
+            **({"sinceTime": self._since} if self._since and not (whole or self.reader.trouble) else {}),
+        }
         stamped = [line.partition(" ") for line in self.cluster.text(f"pods/{self.pod}/log", **query).splitlines()]
         lines = [text for _, _, text in stamped]
         self._others.extend(text for at, _, text in stamped if at > self._since and not text.startswith(MARK))
