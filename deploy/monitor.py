@@ -22,6 +22,7 @@ def watch(
     probe: Probe,
     suite: Callable[[], tuple[Objection, ...] | None],
     progress: Callable[[float, int, int], None],
+    logged: int | None = None,
 ) -> tuple[Objection, ...]:
     """Watch until the time is over.
 
@@ -29,6 +30,7 @@ def watch(
         deployment: who has the users.
         suite: what smoke through the users' address came to: ``None`` while it runs.
         progress: told seconds watched, samples and lost.
+        logged: from where on the log counts; without it, from its present end.
 
     Returns:
         The first objections there are, at once; none where the whole watch went by without one.
@@ -36,7 +38,7 @@ def watch(
     began, first = time.monotonic(), len(probe.since(0))
     seen = Seen(settings, deployment.identity)
     pattern = re.compile(settings.log_errors) if settings.log_errors else None
-    _, offset = platform.log(deployment.color)
+    offset = platform.log(deployment.color)[1] if logged is None else logged
     lines: list[str] = []
     while True:
         watched = time.monotonic() - began

@@ -46,7 +46,7 @@ def release(record: Record, tools: Tools) -> Flow:
                 yield finish(record, Outcome.HELD)
                 return
         with tools.signals.interruptible():
-            _before_switch(record, tools, traffic, probe)
+            logged = _before_switch(record, tools, traffic, probe)
         record = record.at(Step.SWITCH, f"users go to {record.candidate}")
         yield record
         deployment, moved, observation = _switch(record, tools, traffic)
@@ -63,7 +63,7 @@ def release(record: Record, tools: Tools) -> Flow:
         if observation.complete:
             seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
             record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
-            yield from _switched(record, tools, deployment, moved, probe)
+            yield from _switched(record, tools, deployment, moved, probe, logged)
         else:
             text = f"the switch was not observed: {observation.reason}"
             yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
@@ -138,8 +138,8 @@ _EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = 
 }
 
 
-def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> None:
-    """The last look: traffic and candidate are as they were; the users' probe runs."""
+def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe) -> int:
+    """The last look: traffic and candidate are as they were; the users' probe runs. How long the candidate's log is."""
     deployment = candidate_of(record, tools.platform)
     if tools.platform.live().token != traffic.token:
         raise Conflict(f"traffic moved while the release was verified: it is now {tools.platform.live().token!r}")
@@ -149,6 +149,7 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe)
     if record.live is not None:
         probe.start()
         probe.wait_for(int(tools.environment.watch.rate), 2.0)
+    return tools.platform.log(deployment.color)[1]
 
 
 def _switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Deployment, Traffic, Observation]:
@@ -161,7 +162,7 @@ def _switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Deployment,
     return deployment, moved, platform.observe(deployment.identity, written)
 
 
-def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traffic, probe: Probe) -> Flow:
+def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traffic, probe: Probe, logged: int) -> Flow:
     """The watch, and what follows from it; from here on a signal means: back."""
     platform = tools.platform
     record = record.at(Step.WATCH, f"for {tools.environment.watch.seconds:g} s ({tools.environment.watch.profile})")
@@ -172,7 +173,7 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     platform.hold_connections()  # now, so that a rollback need not ask the candidate for anything
     try:
         with tools.signals.interruptible():
-            record = watch(record, tools, deployment, probe)
+            record = watch(record, tools, deployment, probe, logged)
     except Interrupted as signal:
         record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
     except (VerdigrisError, OSError) as error:  # a watch that cannot go on has not proven anything
@@ -183,8 +184,12 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     yield from settle(record, tools)
 
 
-def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) -> Record:
-    """Watch the users on the candidate, with smoke through their address beside it."""
+def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, logged: int | None = None) -> Record:
+    """Watch the users on the candidate, with smoke through their address beside it.
+
+    Args:
+        logged: how long the candidate's log was before users met it; without it, what is logged from now on counts.
+    """
     stop, pool = threading.Event(), ThreadPoolExecutor(1)
     first = "smoke" if "smoke" in record.required else record.required[0]
     run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
@@ -196,6 +201,7 @@ def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe) ->
             probe,
             lambda: run.result()[1] if run.done() else None,
             tools.watched,
+            logged,
         )
     finally:
         stop.set()
