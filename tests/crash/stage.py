@@ -68,6 +68,8 @@ class Stage(ABC, Generic[P]):
 
     driver: str
     """The module that runs the command line and kills itself."""
+    timeout = 5.0
+    """Seconds that a user waits for an answer."""
 
     def __init__(self, root: Path, kind: FlowKind) -> None:
         self.kind = kind
@@ -79,7 +81,7 @@ class Stage(ABC, Generic[P]):
         if kind.somebody:
             self._stand_somebody()
             users = self.world.controller().platform.users()
-            plan = Plan(url=users.url, ca=users.ca, connect=users.connect, rate=RATE, timeout=5)
+            plan = Plan(url=users.url, ca=users.ca, connect=users.connect, rate=RATE, timeout=self.timeout)
             self.traffic = self.stack.enter_context(Traffic(plan, root / "samples.jsonl"))
 
     # --- what a platform has its own way of ----------------------------------------------------------------------
