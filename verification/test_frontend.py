@@ -19,7 +19,11 @@ def test_the_page_loads_without_an_error(page: "Page") -> None:
     page.on(
         "response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
     )
-    page.goto("/", wait_until="networkidle")
+    for _ in range(5):
+        problems.clear()
+        page.goto("/", wait_until="networkidle")
+        if not any("ERR_NETWORK_CHANGED" in problem for problem in problems):
+            break  # otherwise it was this machine's network, which cut off what was on its way
     assert problems == []
     assert page.title()
 

@@ -16,6 +16,8 @@ from deploy.plugin.trust import authorities, home, resolver_rules
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response
 
+NETWORK_CHANGES = 4
+"""How often a page is gone to again for them."""
 _SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
     "--disable-background-networking",
@@ -96,7 +98,30 @@ def page(page: "Page", target: Target) -> "Iterator[Page]":
 
     wrong: list[str] = []
     page.on("response", check)
+    _bear_changes(page)
     yield page
     page.remove_listener("response", check)
     if wrong:
         raise WrongIdentity(f"the page was answered by somebody else: {', '.join(wrong[:3])}")
+
+
+def _bear_changes(page: "Page") -> None:
+    """Go to a page again where this machine's network changed meanwhile.
+
+    Chromium then gives up what is on its way, whoever was asked; on a machine that runs containers, each that comes or
+    goes is such a change.
+    """
+    from playwright.sync_api import Error
+
+    go = page.goto
+
+    def goto(url: str, **options: Any) -> "Response | None":
+        for _ in range(NETWORK_CHANGES):
+            try:
+                return go(url, **options)
+            except Error as error:
+                if "ERR_NETWORK_CHANGED" not in str(error):
+                    raise
+        return go(url, **options)
+
+    page.goto = goto  # type: ignore[method-assign]

@@ -22,6 +22,7 @@ from deploy.platform import Address
 from deploy.platform.connection import connect
 from deploy.settings import load
 
+from .concluded import Concluded
 from .kubectl import Kubectl
 from .machine import USER, Machine
 from .manifests import K8S, read
@@ -151,16 +152,17 @@ class Chatbot:
 
     def account(self, name: str) -> Path:
         """The kubeconfig of an account of the namespace."""
-        return self.kubectl.acting_as(name, self.root).kubeconfig
+        return self.kubectl.acting_as(name, self.root, "1h").kubeconfig
 
     def close(self) -> None:
-        """Remove what the namespace does not take with it."""
+        """Remove the namespace, so that its pods make room, and what it does not take with it."""
+        self.kubectl("delete", "namespace", self.namespace, "--wait=false")
         for found in self._cluster_wide():
             self.kubectl("delete", found["kind"], found["metadata"]["name"], "--ignore-not-found", "--wait=false")
 
     # --- what a person does ------------------------------------------------------------------------------------
 
-    def run(self, *words: str, timeout: float = 200, **env: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, timeout: float = 400, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run a verb of the command line on this environment, as the account that releases."""
         return subprocess.run(
             [sys.executable, "-m", "deploy", *words, "--env", self.name],
@@ -172,19 +174,31 @@ class Chatbot:
             check=False,
         )
 
+    def pytest(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run pytest in the project, as whoever may only look."""
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "--env", self.name, *words],
+            cwd=self.root,
+            env={**os.environ, **self.env, "KUBECONFIG": str(self.account("verdigris-verify"))},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
     def up(self) -> str:
         """Bring the environment up, as its owner: a release's account may not make a Service or an Ingress."""
         done = self.run("up", KUBECONFIG=str(self.kubectl.kubeconfig))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def release(self, version: str) -> "Concluded":
+    def release(self, version: str) -> Concluded:
         """Release a version, made where it is not there yet."""
         path = self.root / "build" / "images" / f"{version}.json"
         path.write_text(json.dumps(self.make(version)))
         return Concluded(self.run("release", version, "--json"))
 
-    def rollback(self, reason: str) -> "Concluded":
+    def rollback(self, reason: str) -> Concluded:
         """Roll back on a person's word."""
         return Concluded(self.run("rollback", "--reason", reason, "--json"))
 
@@ -231,9 +245,10 @@ class Chatbot:
 
     # --- what the cluster says ---------------------------------------------------------------------------------
 
-    def pods(self, color: str) -> list[dict[str, Any]]:
-        """The pods of a color that stay."""
-        found = self.kubectl.get("pods", f"--selector=color={color}")["items"]
+    def pods(self, color: str = "") -> list[dict[str, Any]]:
+        """The application's pods that stay, of a color or of all."""
+        selector = "app.kubernetes.io/name=chatbot-platform" + (f",color={color}" if color else "")
+        found = self.kubectl.get("pods", f"--selector={selector}")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def configuration(self, color: str) -> dict[str, dict[str, str]]:
@@ -248,31 +263,3 @@ class Chatbot:
         assert secret["immutable"]
         clear = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
         return {"config": config["data"], "secret": clear}
-
-
-class Concluded:
-    """A release or a rollback that came to its end: its exit status and the record it printed."""
-
-    def __init__(self, done: "subprocess.CompletedProcess[str]") -> None:
-        self.status = done.returncode
-        self.said = done.stdout + done.stderr
-        try:
-            self.record: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            raise AssertionError(f"no record was printed (exit {done.returncode}):\n{self.said[-4000:]}") from None
-        self.said = f"{done.stderr}\n{self.reasons}"
-
-    @property
-    def verdicts(self) -> dict[str, str]:
-        """The verdict of each suite that was run."""
-        return {suite["suite"]: suite["verdict"] for suite in self.record["suites"]}
-
-    @property
-    def steps(self) -> list[str]:
-        """The steps that were journaled, each once."""
-        return list(dict.fromkeys(moment["step"] for moment in self.record["timeline"]))
-
-    @property
-    def reasons(self) -> str:
-        """Why it was not confirmed."""
-        return "\n".join(objection["text"] for objection in self.record["objections"])

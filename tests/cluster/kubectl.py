@@ -48,10 +48,10 @@ class Kubectl:
         text = self("create", "--filename=-", "--output=json", stdin=yaml.safe_dump_all(objects))
         return list(_documents(text))
 
-    def acting_as(self, account: str, folder: Path) -> "Kubectl":
+    def acting_as(self, account: str, folder: Path, duration: str = "10m") -> "Kubectl":
         """Speak with a token of a ServiceAccount of this namespace, and with no other credential."""
         config = json.loads(self("config", "view", "--raw", "--minify", "--output=json"))
-        token = self("create", "token", account, "--duration=10m").strip()
+        token = self("create", "token", account, f"--duration={duration}").strip()
         config["users"][0]["user"] = {"token": token}
         written = folder / f"{account}.kubeconfig"
         written.write_text(json.dumps(config), encoding="utf-8")
