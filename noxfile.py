@@ -3,6 +3,7 @@
 The sessions use the environment they are started from (``make setup``), so that what is checked is what is locked.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,8 +34,13 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """One test for each fault that can happen on this machine."""
-    session.run(sys.executable, "-m", "pytest", "tests/faults", "-v", *session.posargs, external=True)
+    """One test for each fault: on this machine, and where KUBECONFIG is set on its cluster too."""
+    python, more = (sys.executable, "-m", "pytest", "-v"), session.posargs
+    session.run(*python, "tests/faults", *more, external=True)
+    if os.environ.get("KUBECONFIG"):
+        cluster = sorted(str(path) for path in Path("tests/cluster").glob("test_faults_*.py"))
+        session.run(*python, *cluster, "-m", "not alone", *more, external=True)
+        session.run(*python, *cluster, "-m", "alone", *more, external=True)
 
 
 @nox.session

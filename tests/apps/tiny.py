@@ -98,6 +98,7 @@ def eat() -> None:
 def eat_with_users() -> None:
     while not users_since:
         time.sleep(0.01)
+    time.sleep(1)
     eat()
 
 

@@ -1,7 +1,9 @@
 """A world of the cluster with somebody live, an API server that can be in trouble, and what releases came to there."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,26 @@ from deploy.errors import ExitStatus
 from deploy.model import Color, Outcome, Record
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
+from tests.cluster.kubectl import wait_until
 from tests.cluster.trouble import Trouble
 from tests.cluster.world import ClusterWorld
-from tests.faults.conftest import amend, ended, journaled, rules, said
+from tests.faults.conftest import ended, journaled, rules, said
 
 TOLD = "told.json"
 """What a notification said last, in the project's folder."""
+
+SLEEPS = """
+import time
+from pathlib import Path
+
+def test_home_is_served_before(http):
+    assert http.get("/").status_code == 200
+
+def test_it_takes_a_while():
+    deadline = time.monotonic() + 25
+    while not (Path(__file__).parents[1] / "go").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+"""
 
 
 @dataclass
@@ -63,7 +79,8 @@ class Faulty:
         environment = notify + options.pop("environment", "")
         self.kubectl = make_namespace()
         self.world = ClusterWorld(root, self.kubectl, images, environment=environment, **options)
-        amend(self.world, "rate = 50, answer_ms = 400", "rate = 20, answer_ms = 4000")  # speed is no matter here
+        path = root / "environments.toml"  # speed is no matter here
+        path.write_text(re.sub(r"rate = \d+, answer_ms = \d+", "rate = 20, answer_ms = 4000", path.read_text()))
         self.trouble = Trouble(self.kubectl, root)
         self.number = 0
         prepare(self)
@@ -92,7 +109,7 @@ class Faulty:
         """Run a verb of the command line in a process of its own, with users beside it."""
         (self.world.root / TOLD).unlink(missing_ok=True)
         address = self.world.platform().users()
-        plan = Plan(url=address.url, ca=address.ca, connect=address.connect, rate=40.0, timeout=8)
+        plan = Plan(url=address.url, ca=address.ca, connect=address.connect, rate=15.0, timeout=30)
         with Traffic(plan) as traffic:
             process = self.world.start(*words, KUBECONFIG=kubeconfig or self.trouble.kubeconfig())
             try:
@@ -128,3 +145,31 @@ def ended_as(came: Came, world: ClusterWorld, outcome: Outcome, status: ExitStat
     assert (came.record.outcome, came.record.exit_status) == (outcome, status), came.said
     assert world.live() == live, came.output
     assert came.users.passed, came.users
+
+
+@contextmanager
+def in_its_suites(faulty: Faulty) -> Iterator[Callable[[Callable[[], object]], Callable[[], None]]]:
+    """Suites that wait for a word; something is done while they do."""
+    go = faulty.world.root / "go"
+    go.unlink(missing_ok=True)
+    faulty.world.suite("smoke", SLEEPS)
+
+    def during(act: Callable[[], object]) -> Callable[[], None]:
+        def meanwhile() -> None:
+            wait_until(lambda: verified(faulty) or None, "the first test passed", 60)
+            try:
+                act()
+            finally:
+                go.touch()
+
+        return meanwhile
+
+    yield during
+    go.unlink(missing_ok=True)
+
+
+def verified(faulty: Faulty) -> bool:
+    """Whether the candidate's suites run and the first test is over."""
+    record = faulty.world.journal()["record"]
+    evidence = faulty.world.root / "reports" / record["id"] / "smoke" / "evidence.jsonl"
+    return record["step"] == "verify" and evidence.exists() and '"passed"' in evidence.read_text()
