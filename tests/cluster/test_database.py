@@ -6,28 +6,29 @@ Production of the chatbot goes through it all, in the order of the file. Faults 
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from os import environ
 from typing import Any
 
-import psycopg
 import pytest
 
 from bench.summary import Summary
 from deploy.platform import Address
 from deploy.platform.connection import connect
-from deploy.platform.database import elsewhere, revision
 
-from .chatbot import Chatbot, Concluded
+from .chatbot import WATCH, Chatbot
+from .concluded import Concluded
+from .databases import OUTAGE, REFUSING, Database
 from .kubectl import wait_until
 
-LEVEL = "SELECT version_num FROM alembic_version"
 PART = "verdigris.dev/part=rehearsal"
 BOTH, SMOKE = 'suites = ["smoke", "verification"]', 'suites = ["smoke"]'
 CONNECTIONS = "connections = 5"
+PATIENT = 'watch = { seconds = 3, profile = "short", rate = 20, path = "/", answer_ms = 5000 }'
+"""How fast a busy machine answers is not asked here."""
 ADMIN = 'admin = { from_env = "PRODUCTION_DATABASE_ADMIN" }'
 SAMPLE = '''
 [environments.production.database.sample]
@@ -37,70 +38,6 @@ SELECT * FROM messages
 WHERE conversation_id IN (SELECT id FROM conversations ORDER BY created_at DESC LIMIT 20)
 """
 '''
-OUTAGE = '''"""The database goes away in the middle of smoke, where the file ``outage`` says which one."""
-
-from pathlib import Path
-
-import psycopg
-
-
-def test_aa_the_database_may_go_away() -> None:
-    """Whoever is connected is thrown out, and nobody comes in again."""
-    told = Path(__file__).parent.parent / "outage"
-    if told.exists():
-        server, name = told.read_text().split()
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-'''
-REFUSING = """
-CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF current_database() = '{name}' AND EXISTS (
-        SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.conversations'
-    ) THEN
-        RAISE EXCEPTION 'conversations are not altered today';
-    END IF;
-END $$;
-CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION refuse();
-"""
-
-
-class Database:
-    """The database of the chatbot's production, asked from outside."""
-
-    def __init__(self, chatbot: Chatbot) -> None:
-        self.name = chatbot.database
-        self.server = chatbot.machine.admin
-        self.url = elsewhere(self.server, self.name)
-
-    @contextmanager
-    def connected(self, url: str = "") -> "Iterator[psycopg.Connection[Any]]":
-        """A connection that may do anything."""
-        with psycopg.connect(url or self.url, autocommit=True) as connection:
-            yield connection
-
-    def do(self, words: str) -> None:
-        """Run statements."""
-        with self.connected() as connection:
-            connection.execute(words.encode())
-
-    @property
-    def level(self) -> str | None:
-        """How far it is migrated."""
-        return revision(self.url, LEVEL)
-
-    def columns(self, table: str) -> set[str]:
-        """The columns of a table."""
-        query = "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
-        with self.connected() as connection:
-            return {row[0] for row in connection.execute(query, [table])}
-
-    def copies(self) -> list[str]:
-        """The copies that there are of it."""
-        query = "SELECT datname FROM pg_database WHERE datname LIKE %s"
-        with self.connected(self.server) as connection:
-            return [row[0] for row in connection.execute(query, [f"{self.name}_%"])]
 
 
 @dataclass
@@ -147,7 +84,7 @@ def chatbot(make_chatbot: Callable[[str], Chatbot]) -> Chatbot:
     settings(made, 'demands = "application"', f'demands = "application"\n{BOTH}')
     quick = "ready_seconds = 20\nstable_seconds = 0.5\nlease_seconds = 5"
     settings(made, 'manifests = "k8s/production"', f'manifests = "k8s/production"\n{quick}')
-    settings(made, "answer_ms = 300", "answer_ms = 5000")  # how fast it is on a busy machine is not asked here
+    settings(made, WATCH, PATIENT)
     path = made.root / "environments.toml"
     path.write_text(path.read_text() + SAMPLE)
     made.up()

@@ -211,6 +211,13 @@ BAD = [
         "either embedded = true or has a url",
         id="a-database-that-is-nowhere",
     ),
+    pytest.param(
+        local(environment='database = { embedded = true, admin = "postgresql://db/x" }'),
+        "database",
+        "environments.local.database",
+        "an embedded one is copied whole",
+        id="an-account-of-an-embedded-database",
+    ),
 ]
 
 
@@ -247,10 +254,12 @@ def test_a_secret_in_the_file_is_refused(file: Path, line: str) -> None:
     assert "environments.local.local.env" in message
 
 
-def test_a_databases_password_is_refused(file: Path) -> None:
+@pytest.mark.parametrize("key", ["url", "admin"])
+def test_a_databases_password_is_refused(file: Path, key: str) -> None:
     """An address with a password is a secret, wherever it stands."""
-    message = refused(file, cluster('database = { url = "postgresql://me:hunter2@db/x" }'))
-    assert 'url = { from_env = "DATABASE_URL" }' in message
+    other = "" if key == "url" else 'url = "postgresql://db/x", '
+    message = refused(file, cluster(f'database = {{ {other}{key} = "postgresql://me:hunter2@db/x" }}'))
+    assert f'{key} = {{ from_env = "DATABASE_URL" }}' in message
     assert "hunter2" not in message
 
 
