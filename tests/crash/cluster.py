@@ -8,6 +8,7 @@ Lease's expiry is really waited for.
 import copy
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -55,7 +56,7 @@ class Project(ClusterWorld):
     def __init__(self, root: Path, kubectl: Kubectl, images: Images, **more: Any) -> None:
         super().__init__(root, kubectl, images, **more)
         settings = root / "environments.toml"
-        settings.write_text(settings.read_text().replace("answer_ms = 400", "answer_ms = 5000"))
+        settings.write_text(re.sub(r"answer_ms = \d+", "answer_ms = 5000", settings.read_text()))
 
     def _manifests(self) -> None:
         super()._manifests()
@@ -102,6 +103,7 @@ class ClusterStage(Stage[Project]):
             name="staging" if self.kind.strategy == "rolling" else "production",
             strategy=self.kind.strategy,
             watch=1.0,
+            switch_seconds=15,
             watch_more=f", log_errors = {LOGGED}",
         )
         for version in ("1.0.0", "1.1.0"):
