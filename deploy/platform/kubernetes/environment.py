@@ -23,6 +23,7 @@ NEEDED = (
     ("", "secrets", ("get", "list", "create", "delete")),
     ("", "pods", ("list",)),
     ("", "pods/log", ("get",)),
+    ("", "pods/portforward", ("get",)),
     ("", "events", ("list",)),
     ("batch", "jobs", ("get", "create", "delete")),
     ("coordination.k8s.io", "leases", ("get", "create", "patch")),

@@ -92,14 +92,14 @@ class Rehearsals:
         rendered = self.colors.renderings.of(live.release, live.color)[0]
         secret = self._note(name, rendered["spec"]["template"])
         self._copy(name, admin, original)
-        text = self.migrations.run(release, f"-{REHEARSAL}", partial(self._pointed, secret=secret, key="migration"))
+        text = self.migrations.run(release, f"-{REHEARSAL}", partial(self.pointed, secret=secret, key="migration"))
         return text, self._start(rendered, live, secret, name)
 
     def _note(self, name: str, template: Object) -> str:
         """Write down which copy there will be, and where pods reach it; the name of the Secret that says so."""
         assert self.migrations.base is not None  # noqa: S101
         found = {"migration": self.migrations.base["spec"]["template"], "live": template}
-        values = {key: self._database_of(key, one) for key, one in found.items()}
+        values = {key: self.database_of(key, one) for key, one in found.items()}
         secret = f"verdigris-{REHEARSAL}-{name.rpartition('_')[2]}"
         self.cluster.create(
             {
@@ -121,7 +121,7 @@ class Rehearsals:
         database.copy_rows(source, target, settings.revision_query, settings.sample)
 
     def _start(self, rendered: Object, live: Deployment, secret: str, name: str) -> Forward:
-        wanted = self._apart(rendered, secret, label := name.rpartition("_")[2])
+        wanted = self.apart(rendered, secret, label := name.rpartition("_")[2])
         own = str(wanted["metadata"]["name"])
         self.cluster.create(wanted)
         pods = partial(self.cluster.list, "Pod", SELECTOR)
@@ -140,9 +140,9 @@ class Rehearsals:
 
     # --- what it is made of ------------------------------------------------------------------------------------
 
-    def _apart(self, rendered: Object, secret: str, label: str) -> Object:
+    def apart(self, rendered: Object, secret: str, label: str) -> Object:
         """The Deployment of a release once more, one pod, that nothing of the users selects."""
-        template = self._pointed(copying.deepcopy(rendered["spec"]["template"]), secret=secret, key="live")
+        template = self.pointed(copying.deepcopy(rendered["spec"]["template"]), secret=secret, key="live")
         labels = template["metadata"].get("labels", {}).items() - self._selected()
         template["metadata"]["labels"] = {**dict(labels), PART: REHEARSAL, RELEASE_LABEL: label}
         template["spec"]["terminationGracePeriodSeconds"] = 1
@@ -163,7 +163,7 @@ class Rehearsals:
             selectors += [one["spec"]["selector"].get("matchLabels") or {} for one in together]
         return {label for selector in selectors for label in selector.items()}
 
-    def _pointed(self, template: Object, *, secret: str, key: str) -> Object:
+    def pointed(self, template: Object, *, secret: str, key: str) -> Object:
         """A pod template whose containers reach the copy wherever they reached the database."""
         name = self._variable()
         for container in _containers(template):
@@ -176,7 +176,7 @@ class Rehearsals:
     def _variable(self) -> str:
         return self.schema.settings.variable if self.schema.settings is not None else ""
 
-    def _database_of(self, what: str, template: Object) -> str:
+    def database_of(self, what: str, template: Object) -> str:
         """Where the pods of a template reach the database.
 
         Raises:

@@ -59,7 +59,7 @@ class Schema:
         if self.settings is None or url is None or self.settings.connections is None:
             return None
         pods, each = (
-            sum(_largest(cluster, manifests, place) for place in manifests.deployments),
+            sum(largest(cluster, manifests, place) for place in manifests.deployments),
             self.settings.connections,
         )
         try:
@@ -75,7 +75,7 @@ class Schema:
         )
 
 
-def _largest(cluster: Cluster, manifests: Manifests, place: Color) -> int:
+def largest(cluster: Cluster, manifests: Manifests, place: Color) -> int:
     """The most pods that a place can have: by its autoscaler, by its size now, and by what must run once in it."""
     wanted = manifests.deployments[place]
     sizes = [_replicas(wanted), _replicas(cluster.get("Deployment", wanted["metadata"]["name"]))]
