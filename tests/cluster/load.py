@@ -35,7 +35,7 @@ def load(archive: Path) -> None:
     there = {digest.removeprefix("sha256:") for digest in listed.stdout.split()}
     with (
         tarfile.open(archive) as whole,
-        subprocess.Popen([*ctr, "images", "import", "-"], stdin=subprocess.PIPE) as node,
+        subprocess.Popen([*ctr, "images", "import", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as node,
     ):
         with tarfile.open(fileobj=node.stdin, mode="w|") as sent:
             for member in whole:
