@@ -41,6 +41,8 @@ def pair(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytes
         world = ClusterWorld(
             tmp_path_factory.mktemp(name), kubectl, images, name=name, strategy=strategy, watch=0.5, watch_more=PATIENT
         )
+        file = world.root / "environments.toml"
+        file.write_text(file.read_text().replace("rate = 50", "rate = 5"))
         for path in (world.root / "k8s").glob("deployment-*.yaml"):
             path.write_text(path.read_text().replace("failureThreshold: 2", "failureThreshold: 20"))
         world.version("1.0.0")
