@@ -94,6 +94,12 @@ def chatbot(make_chatbot: Callable[[str], Chatbot]) -> Chatbot:
     return made
 
 
+@pytest.fixture(autouse=True)
+def account(chatbot: Chatbot) -> None:
+    """A token lasts ten minutes, all the tests together may take longer on a busy machine."""
+    chatbot.account("verdigris-release")
+
+
 @pytest.fixture(scope="module")
 def database(chatbot: Chatbot) -> Database:
     """Its database."""
