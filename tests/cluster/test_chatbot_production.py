@@ -126,7 +126,7 @@ def test_nobody_is_believed_whom_the_authority_does_not_know(chatbot: Chatbot, s
 
 def test_applying_the_manifests_again_changes_nothing(chatbot: Chatbot, second: Done) -> None:
     """Every file is applied again while green is live: a placeholder is refused, nothing moves, nobody is lost."""
-    before = standing(chatbot)
+    before, pods = standing(chatbot), names_of(chatbot.pods())
     with chatbot.traffic() as traffic:
         done = chatbot.kubectl.attempt("apply", "-f", str(chatbot.root / "k8s" / "production"))
         chatbot.up()
@@ -136,16 +136,22 @@ def test_applying_the_manifests_again_changes_nothing(chatbot: Chatbot, second: 
     assert users.lost == 0, users
     assert colors(users) == {"green 1.1.0"}
     assert standing(chatbot) == before
+    assert pods <= names_of(chatbot.pods()), "pods were replaced"
+
+
+def names_of(pods: list[dict[str, Any]]) -> set[str]:
+    """The names of pods."""
+    return {pod["metadata"]["name"] for pod in pods}
 
 
 def standing(chatbot: Chatbot) -> dict[str, Any]:
-    """What decides whom the users get: the Service's selector, the Deployments, the pods."""
+    """What decides whom the users get: the Service's selector, and the Deployments but for what an autoscaler does."""
     deployments = chatbot.kubectl.get("deployments")["items"]
+    status = chatbot.status()
     return {
         "selector": chatbot.kubectl.get("service", "chatbot-platform")["spec"]["selector"],
-        "specs": {one["metadata"]["name"]: one["spec"] for one in deployments},
-        "pods": sorted(pod["metadata"]["name"] for color in ("blue", "green") for pod in chatbot.pods(color)),
-        "status": {key: chatbot.status()[key] for key in ("live", "blue", "green", "problems")},
+        "specs": {one["metadata"]["name"]: {**one["spec"], "replicas": None} for one in deployments},
+        "status": {key: status[key] for key in ("live", "blue", "green", "problems")},
     }
 
 
