@@ -56,7 +56,8 @@ class Project(ClusterWorld):
     def __init__(self, root: Path, kubectl: Kubectl, images: Images, **more: Any) -> None:
         super().__init__(root, kubectl, images, **more)
         settings = root / "environments.toml"
-        settings.write_text(re.sub(r"answer_ms = \d+", "answer_ms = 5000", settings.read_text()))
+        patient = re.sub(r"rate = \d+, answer_ms = \d+", "rate = 20, answer_ms = 5000", settings.read_text())
+        settings.write_text(patient)
 
     def _manifests(self) -> None:
         super()._manifests()
