@@ -84,8 +84,10 @@ class Observer:
         Args:
             identity: who must answer.
             since: ``time.monotonic()`` of the write.
-            limit: seconds from ``since`` after which the switch counts as not complete.
+            limit: seconds from now after which the switch counts as not complete; a write whose answer was late
+                takes nothing of them.
         """
+        asked_since = time.monotonic()
         good, first_good, fresh, kept, wrong = 0, 0.0, 0, 0, "nothing was asked"
         while True:
             began = time.monotonic()
@@ -103,7 +105,7 @@ class Observer:
                 kept, fresh = kept + len(self.kept), fresh + asked - len(self.kept)
             if good >= ROUNDS:
                 return Observation(complete=True, seconds=first_good - since, fresh=fresh, kept=kept)
-            if stranger and time.monotonic() - since > limit:
+            if stranger and time.monotonic() - asked_since > limit:
                 return Observation(
                     complete=False,
                     seconds=time.monotonic() - since,
