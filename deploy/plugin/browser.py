@@ -16,6 +16,8 @@ from deploy.plugin.trust import authorities, home, resolver_rules
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response
 
+CUT_OFF = ("ERR_NETWORK_CHANGED", 'interrupted by another navigation to "chrome-error:')
+"""How Chromium says that it gave a page up because this machine's network changed."""
 NETWORK_CHANGES = 4
 """How often a page is gone to again for them."""
 _SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -120,7 +122,7 @@ def _bear_changes(page: "Page") -> None:
             try:
                 return go(url, **options)
             except Error as error:
-                if "ERR_NETWORK_CHANGED" not in str(error):
+                if not any(word in str(error) for word in CUT_OFF):
                     raise
         return go(url, **options)
 

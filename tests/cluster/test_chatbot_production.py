@@ -61,7 +61,7 @@ def test_a_good_release_takes_the_users_and_loses_none(chatbot: Chatbot, second:
     rehearsed = dict.fromkeys(("rehearsal-smoke", "rehearsal-verification"), "passed")
     assert second.end.verdicts == {**rehearsed, **PROVEN}
     assert second.end.steps == ["prepare", "migrate", "deploy", "verify", "switch", "watch", "settle", "done"]
-    assert second.users.lost == 0, second.users
+    assert second.users.lost == 0, str(second.users)
     assert min(second.users.new, second.users.kept, second.users.streams) > 0
     assert colors(second.users) == {"blue 1.0.0", "green 1.1.0"}
     status = chatbot.status()
@@ -133,7 +133,7 @@ def test_applying_the_manifests_again_changes_nothing(chatbot: Chatbot, second: 
         users = traffic.stop()
     refused = re.findall(r'(deployments|jobs)\S* "(\S+)" is forbidden|(deployments|jobs).*placeholder', done.stderr)
     assert len(refused) == 3, done.stderr
-    assert users.lost == 0, users
+    assert users.lost == 0, str(users)
     assert colors(users) == {"green 1.1.0"}
     assert standing(chatbot) == before
     assert pods <= names_of(chatbot.pods()), "pods were replaced"
@@ -169,7 +169,7 @@ def test_a_release_that_fails_its_suite_never_meets_a_user(chatbot: Chatbot, hel
     assert "verification/test_" in held.end.reasons
     assert "500" in held.end.reasons
     assert "switch" not in held.end.steps
-    assert held.users.lost == 0, held.users
+    assert held.users.lost == 0, str(held.users)
     assert colors(held.users) == {"green 1.1.0"}
     assert chatbot.live() == ("green", "1.1.0")
     assert chatbot.journal()["record"] == held.end.record
@@ -188,7 +188,7 @@ def test_a_release_that_users_find_bad_is_taken_back(chatbot: Chatbot, taken_bac
     assert {taken_back.end.verdicts[suite] for suite in SUITES} == {"passed"}
     assert "users wait" in taken_back.end.reasons
     assert taken_back.end.steps[-3:] == ["watch", "rollback", "done"]
-    assert taken_back.users.lost == 0, taken_back.users
+    assert taken_back.users.lost == 0, str(taken_back.users)
     assert colors(taken_back.users) == {"green 1.1.0", "blue 1.3.0"}
     assert chatbot.live() == ("green", "1.1.0")
     assert chatbot.journal()["record"] == taken_back.end.record
@@ -227,7 +227,7 @@ def test_a_rollback_brings_back_color_and_configuration(chatbot: Chatbot, second
     assert rolled_back.end.status == 0, rolled_back.end.said
     assert rolled_back.end.record["outcome"] == "rolled back"
     assert rolled_back.end.record["release"] == second.end.record["release"]
-    assert rolled_back.users.lost == 0, rolled_back.users
+    assert rolled_back.users.lost == 0, str(rolled_back.users)
     assert colors(rolled_back.users) == {"blue 1.1.0", "green 1.1.0"}
     assert chatbot.live() == ("green", "1.1.0")
     back = chatbot.configuration("green")

@@ -50,7 +50,7 @@ def test_a_good_release_takes_the_place_and_loses_nobody(chatbot: Chatbot, secon
     rehearsed = dict.fromkeys(("rehearsal-smoke", "rehearsal-verification"), "passed")
     assert second.end.verdicts == {**rehearsed, **PROVEN}
     assert second.end.steps == ["prepare", "migrate", "deploy", "verify", "watch", "settle", "done"]
-    assert second.users.lost == 0, second.users
+    assert second.users.lost == 0, str(second.users)
     assert min(second.users.new, second.users.kept, second.users.streams) > 0
     assert colors(second.users) == {"live 1.0.0", "live 1.1.0"}
     assert chatbot.live() == ("live", "1.1.0")
@@ -74,7 +74,7 @@ def test_a_bad_release_is_undone(chatbot: Chatbot, second: Done, undone: Done) -
     assert "500" in undone.end.reasons
     assert undone.end.steps == ["prepare", "migrate", "deploy", "verify", "rollback", "done"]
     assert colors(undone.users) == {"live 1.1.0", "live 1.2.0"}
-    assert undone.users.lost == 0, undone.users
+    assert undone.users.lost == 0, str(undone.users)
     assert chatbot.live() == ("live", "1.1.0")
     live = chatbot.status()["live"]
     assert (live["config"], live["verified"]) == (second.end.record["release"]["config"], True)
