@@ -24,6 +24,7 @@ from .concluded import Concluded
 from .databases import OUTAGE, REFUSING, Database
 from .kubectl import wait_until
 
+pytestmark = pytest.mark.timeout(600)  # a whole release, and the environment for it, on a busy machine
 PART = "verdigris.dev/part=rehearsal"
 BOTH, SMOKE = 'suites = ["smoke", "verification"]', 'suites = ["smoke"]'
 CONNECTIONS = "connections = 5"
