@@ -80,7 +80,7 @@ class Faulty:
         self.kubectl = make_namespace()
         self.world = ClusterWorld(root, self.kubectl, images, environment=environment, **options)
         path = root / "environments.toml"  # speed is no matter here
-        path.write_text(re.sub(r"rate = \d+, answer_ms = \d+", "rate = 20, answer_ms = 4000", path.read_text()))
+        path.write_text(re.sub(r"rate = \d+, answer_ms = \d+", "rate = 5, answer_ms = 4000", path.read_text()))
         self.trouble = Trouble(self.kubectl, root)
         self.number = 0
         prepare(self)

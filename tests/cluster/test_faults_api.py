@@ -209,17 +209,30 @@ def account(faulty: Faulty) -> Iterator[str]:
         faulty.kubectl("delete", kind, name)
 
 
-def test_12_a_missing_permission_is_found_before_anything_is_touched(faulty: Faulty, account: str) -> None:
-    """The account may not write Services: refused with those very words, and nothing stands in the idle color."""
+@pytest.mark.parametrize(
+    ("resource", "left", "words"),
+    [
+        pytest.param(
+            "services", "get, list, watch", 'cannot patch resource "services"', id="met-when-the-generation-is-stamped"
+        ),
+        pytest.param(
+            "deployments", "get, patch", "lacks create deployments, delete deployments", id="asked-for-beforehand"
+        ),
+    ],
+)
+def test_12_a_missing_permission_is_found_before_anything_is_touched(
+    faulty: Faulty, account: str, resource: str, left: str, words: str
+) -> None:
+    """The account lacks verbs that a release needs: refused with what is missing; the idle color is as it was."""
     live, idle = faulty.world.live(), faulty.idle
     stood = faulty.world.platform().standing(idle)
     role = (ROOT / "k8s" / "rbac" / "release.yaml").read_text()
-    without = re.sub(r"(resources: \[services\]\n    verbs: \[)[^]]*", r"\1get, list, watch", role)
+    without = re.sub(rf"(resources: \[{resource}\]\n    verbs: \[)[^]]*", rf"\g<1>{left}", role)
     assert without != role
     faulty.kubectl("apply", "-f", "-", stdin=without)
     came = faulty.release(faulty.version(), kubeconfig=account)
     assert came.code == ExitStatus.REFUSED, came.output
-    assert "patch services" in came.output
+    assert words in came.output
     assert faulty.world.platform().standing(idle) == stood
     assert faulty.world.live() == live
     assert came.users.passed, came.users
