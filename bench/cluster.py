@@ -209,6 +209,9 @@ def _confirmed(stand: Stand, version: str) -> bool:
 def _told(traffic: Traffic) -> Summary:
     summary = traffic.stop()
     print(summary, file=sys.stderr, flush=True)
+    lost = [sample for sample in traffic.samples() if sample.lost]
+    for sample in lost[:20]:
+        print(f"  lost {sample.at - (summary.first_at or 0):.2f} s after the start: {sample.error}", file=sys.stderr)
     return summary
 
 

@@ -22,6 +22,9 @@ class User(asyncio.Protocol):
 
     identity: ClassVar[bytes] = b""
     leaving: ClassVar[bool] = False
+    """Whether each answer says that its connection is closed."""
+    ending: ClassVar[bool] = False
+    """Whether connections are closed that said otherwise."""
     everyone: ClassVar[set["User"]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,7 +66,7 @@ class User(asyncio.Protocol):
         self._chunk(b"event: done\ndata: {}\n\n")
         self.transport.write(b"0\r\n\r\n")
         self.stream = None
-        if not keep or self.leaving:
+        if not keep or self.ending:
             self.transport.close()
 
     def _chunk(self, text: bytes) -> None:
@@ -84,6 +87,7 @@ async def main() -> None:
     await told.wait()
     User.leaving = True
     await asyncio.sleep(DRAIN_SECONDS)
+    User.ending = True
     server.close()
     for user in [user for user in User.everyone if user.stream is None]:
         user.transport.close()
