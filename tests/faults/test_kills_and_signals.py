@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 import time
 
 import pytest
@@ -46,17 +47,16 @@ def test_02_sigkill_when_the_switch_was_sent_goes_back(live: World) -> None:
     import subprocess
     import sys
 
-    from tests.crash.matrix import HERE
-
+    here = Path(__file__).resolve().parents[2]
     out = live.root / "points.json"
     driver = [sys.executable, "-m", "tests.crash.driver"]
     with users(live) as traffic:
         subprocess.run(
-            [*driver, "--out", str(out), str(live.root), "release", "1.1.0"], cwd=HERE, check=True, timeout=90
+            [*driver, "--out", str(out), str(live.root), "release", "1.1.0"], cwd=here, check=True, timeout=90
         )
         number = json.loads(out.read_text()).index("after write of users/routes.json") + 1
         done = subprocess.run(
-            [*driver, "--kill", str(number), str(live.root), "release", "1.0.0"], cwd=HERE, check=False, timeout=90
+            [*driver, "--kill", str(number), str(live.root), "release", "1.0.0"], cwd=here, check=False, timeout=90
         )
         assert done.returncode == -signal.SIGKILL
         assert live.live() == "1.0.0"
