@@ -20,7 +20,7 @@ from tests.crash.outcome import Kill
 HERE = Path(__file__).resolve().parents[2]
 RATE = 60.0
 LOGGED = '"ERROR"'
-"""What a log must not have, in the settings of a watch; the version 2.0.0 logs it."""
+"""What a log must not have, in the settings of a watch; a version 2 logs it."""
 
 
 class Project(Protocol):
@@ -88,7 +88,7 @@ class Stage(ABC, Generic[P]):
 
     @abstractmethod
     def make(self, root: Path) -> P:
-        """A world, up, with two good versions and one that its watch takes back."""
+        """A world, up, with the versions 1.0.0 and 1.1.0, which are good."""
 
     @abstractmethod
     def recover(self) -> "tuple[P, subprocess.CompletedProcess[str], float]":
