@@ -13,7 +13,12 @@ demo: setup          ## the main job on the example: four releases under users' 
 	@$(BIN)/python -m examples.demo
 
 test: setup          ## the project's own tests
+ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
+else
+	@$(BIN)/python -m pytest tests --ignore tests/cluster
+	@$(BIN)/python -m pytest tests/cluster -n 2 --dist loadfile -m "not alone"   # most of their time they wait for pods
+endif
 
 check: setup         ## style, types, layers
 	@$(BIN)/nox -s check

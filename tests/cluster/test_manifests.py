@@ -33,7 +33,9 @@ def test_the_api_server_takes_every_manifest(path: Path, restricted: Kubectl) ->
     """A server-side dry run takes each file, without a warning, where pod security is enforced at its strictest."""
     done = restricted.attempt("apply", "--server-side", "--dry-run=server", "--filename", str(path))
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # kubectl's own bookkeeping, where somebody applied a cluster's object in another way before
+    said = [line for line in done.stderr.splitlines() if line and "kubectl.kubernetes.io/last-applied" not in line]
+    assert said == []
 
 
 @pytest.fixture(scope="module")
