@@ -42,12 +42,13 @@ def watch(
     lines: list[str] = []
     while True:
         watched = time.monotonic() - began
-        seen.add(probe.since(first + seen.total))
         if pattern is not None:
             text, offset = platform.log(deployment.color, offset)
             lines += [line for line in text.splitlines() if pattern.search(line)]
         health = platform.health(deployment.color)
-        found = objections(seen.view(max(0, probe.planned(began) - 1), health, tuple(lines)))
+        planned = max(0, probe.planned(began) - 1)  # what is asked above may take its time; the probe goes on meanwhile
+        seen.add(probe.since(first + seen.total))
+        found = objections(seen.view(planned, health, tuple(lines)))
         judged = suite()
         found += judged or ()
         progress(watched, seen.total, seen.lost)

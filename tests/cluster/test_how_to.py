@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,7 @@ class Reader:
             "p.write_text(t.replace(sys.argv[2], sys.argv[2] + sys.argv[3]))"
         )
         words = (sys.executable, "-c", code, str(path), head, self.own(text))
-        return " ".join(f"'{word}'" for word in words)
+        return shlex.join(words)
 
     def _job(self, workflow: dict[str, Any]) -> Iterator[str]:
         """The steps of the page's job that run something, with the variables they are given."""
