@@ -17,7 +17,8 @@ ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
 	@$(BIN)/python -m pytest tests --ignore tests/cluster
-	@$(BIN)/python -m pytest tests/cluster -n 2 --dist loadfile -m "not alone"   # most of their time they wait for pods
+	@# most of their time these wait for pods; what needs the machine for itself: nox -s alone
+	@$(BIN)/python -m pytest tests/cluster -n 2 --dist loadfile -m "not alone"
 endif
 
 check: setup         ## style, types, layers

@@ -28,6 +28,7 @@ WITH_NEXT = ("good", "rolling")
 """Where the next release is made too."""
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", POINTS)
 def test_a_killed_run_is_recovered_on_another_machine(
     tmp_path: Path, admin: Kubectl, images: Images, name: str
