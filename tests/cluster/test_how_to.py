@@ -16,6 +16,7 @@ import yaml
 
 from .conftest import ROOT
 from .kubectl import Kubectl
+from .load import node_ctr
 from .machine import Machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -167,6 +168,7 @@ def reader(admin: Kubectl, machine: Machine, buildah: list[str], tmp_path: Path)
     env = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KUBECONFIG": str(admin.kubeconfig),
+        "NODE_CTR": shlex.join(node_ctr()[:-2]),  # the page's own kubeconfig does not stand beside the node's socket
         "DATABASE_URL": writing.replace("@database:5432", f"@{machine.address}:{machine.postgres.port}"),
         "READER_URL": reading,
         "ADMIN_URL": machine.admin,
