@@ -62,10 +62,11 @@ def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
 def in_words(content: dict[str, Any]) -> dict[str, Any]:
     """The same as :func:`present`, as a person reads it."""
     said = dict(content)
+    live = content["live"]["color"] if content["live"] else None  # who has the users is not kept for a rollback
     rolls = "blue" not in said
     for key in ("live",) if rolls else ("live", *COLORS):
         if (one := said[key]) is not None:
-            kept = f", kept until {one['kept_until']}" if one["kept_until"] else ""
+            kept = f", kept until {one['kept_until']}" if one["kept_until"] and one["color"] != live else ""
             state = f"{one['state']}, {'verified' if one['verified'] else 'not verified'}{kept}"
             who = f"{in_place(one['color'], one['version'])} (build {one['build']}, config {one['config']})"
             said[key] = f"{one['version']}, {state}" if key != "live" else f"{who}, {state}" if rolls else who
