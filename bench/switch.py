@@ -162,13 +162,24 @@ def figures_of(
         Figure(f"requests within 50 ms of a switch, the fewest of the {count} best seen", fewest, "requests", 20, ">="),
         Figure("share of the planned rate", summary.achieved_rate / summary.planned_rate, "", 0.95, ">="),
     ]
+    return [*figures, *lateness(moves, late, OBSERVED_MS)]
+
+
+def lateness(moves: Sequence[Move], late: Sequence[float], observed_ms: float, prefix: str = "") -> list[Figure]:
+    """How late users were moved, by switches and by rollbacks.
+
+    Args:
+        late: for each move, milliseconds (:func:`stale_ms`).
+        observed_ms: the bound for the time until a move was seen complete.
+    """
+    figures = []
     for name, color in (("switch", Color.GREEN), ("rollback", Color.BLUE)):
         own = [ms for move, ms in zip(moves, late, strict=True) if move.to is color]
         seen = [move.observed_ms for move in moves if move.to is color]
         stale = "last request that the color being left answered, after the decision"
         figures += [
-            Figure(f"{name}: {stale}, p99", round(percentile(own, 0.99), 2), "ms", STALE_MS, "<="),
-            Figure(f"{name}: observed complete, p99", round(worst(seen), 2), "ms", OBSERVED_MS, "<="),
+            Figure(f"{prefix}{name}: {stale}, p99", round(percentile(own, 0.99), 2), "ms", STALE_MS, "<="),
+            Figure(f"{prefix}{name}: observed complete, p99", round(worst(seen), 2), "ms", observed_ms, "<="),
         ]
     return figures
 

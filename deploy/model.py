@@ -116,6 +116,11 @@ class Traffic(Value):
     identity: Identity | None
     token: str
 
+    @property
+    def idle(self) -> Color:
+        """The color that serves nobody, in which a candidate stands up."""
+        return self.color.other if self.color else Color.BLUE
+
 
 class Step(StrEnum):
     """The states of a release, each journaled before its effect."""

@@ -36,7 +36,7 @@ def candidate_place(platform: Platform, traffic: Traffic) -> Color:
     """Where a candidate stands up: the idle color, or in the place of who is live where the strategy is ``rolling``."""
     if rolls(platform):
         return Color.LIVE
-    return traffic.color.other if traffic.color else Color.BLUE
+    return traffic.idle
 
 
 def _rehearse(record: Record, tools: Tools) -> Record:

@@ -186,7 +186,7 @@ def idle_color(traffic: Traffic, places: tuple[Color, ...] = COLORS) -> Color:
     """
     if Color.LIVE in places:
         raise UsageError("this environment rolls: it has no idle color for a candidate, only what is live")
-    return traffic.color.other if traffic.color else Color.BLUE
+    return traffic.idle
 
 
 def retire_overdue(platform: Platform) -> Deployment | None:

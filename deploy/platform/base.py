@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from deploy.journal import JournalStore
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
 
+STATE = ".verdigris"
+"""The folder beside the settings file that holds what this machine keeps of each environment."""
+
 
 class Address(Value):
     """Where requests go, and how the answer is known.

@@ -3,11 +3,13 @@
 import contextlib
 import http.client
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from deploy.model import Identity
 from deploy.platform.base import Address, Observation
 from deploy.platform.connection import TIMEOUT, connect
+from deploy.settings import Environment
 
 KEPT = 6
 """Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""
@@ -126,3 +128,35 @@ class Observer:
                 yield _ask(connection, self.path, self.header)
             finally:
                 connection.close()
+
+
+class Observing(ABC):
+    """The verbs of a platform that look at a switch, whatever the platform looks with."""
+
+    environment: Environment
+    _observer: Observer | None = None
+
+    @abstractmethod
+    def _new_observer(self) -> Observer:
+        """Who looks at this platform's users."""
+
+    def hold_connections(self) -> None:
+        """Open the kept-alive connections that the next ``observe`` looks at."""
+        self.release_connections()
+        self._observer = self._new_observer()
+        self._observer.open()
+
+    def release_connections(self) -> None:
+        """Close them."""
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+
+    def observe(self, identity: Identity, since: float) -> Observation:
+        """Ask from fresh and kept-alive connections until every answer is the identity's."""
+        if self._observer is None:
+            self._observer = self._new_observer()
+        try:
+            return self._observer.wait_for(identity, since, self.environment.switch_seconds)
+        finally:
+            self.release_connections()

@@ -123,7 +123,7 @@ class Context:
             color = traffic.color if traffic else None
             return Target(word, color, self.platform.users(), identity, version, header, grade)
         traffic = self.platform.live()
-        color = _color(word, traffic.color)
+        color = traffic.idle if word == "candidate" else Color(word)
         deployment = self.platform.standing(color)
         if deployment is None:
             raise UsageError(f"--target {word}: nothing stands in {color} of {self.name}; see: verdigris status")
@@ -143,12 +143,6 @@ class Context:
     def close(self) -> None:
         """Undo what the run did itself."""
         self.closing.close()
-
-
-def _color(word: str, live: Color | None) -> Color:
-    if word != "candidate":
-        return Color(word)
-    return live.other if live is not None else Color.BLUE
 
 
 def _stand_up(

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from deploy.model import COLORS, Color
 from deploy.platform import Platform
@@ -17,6 +17,16 @@ from tests.world import World
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 FAULTS = {"3.0.0": "exits-at-once", "3.1.0": "never-ready", "3.2.0": "other-version"}
+
+
+W = TypeVar("W", World, ClusterWorld)
+
+
+def plant(world: W) -> W:
+    """Give a world every version that the contract asks for."""
+    for version, fault in {GOOD: "", NEXT: "", **FAULTS}.items():
+        world.version(version, fault, **({"says_version": "9.9.9"} if fault == "other-version" else {}))
+    return world
 
 
 class Subject(Protocol):
@@ -56,12 +66,7 @@ class Local:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        for version in (GOOD, NEXT):
-            world.version(version)
-        for version, fault in FAULTS.items():
-            lie = {"says_version": "9.9.9"} if fault == "other-version" else {}
-            world.version(version, fault, **lie)
-        world.up()
+        plant(world).up()
 
     def open(self) -> LocalPlatform:
         """Another instance over the same folder."""
@@ -92,12 +97,7 @@ class Kubernetes:
 
     def __init__(self, world: ClusterWorld) -> None:
         self.world = world
-        for version in (GOOD, NEXT):
-            world.version(version)
-        for version, fault in FAULTS.items():
-            lie = {"says_version": "9.9.9"} if fault == "other-version" else {}
-            world.version(version, fault, **lie)
-        world.up()
+        plant(world).up()
 
     def open(self) -> KubernetesPlatform:
         """Another instance over the same namespace."""

@@ -12,7 +12,7 @@ from deploy.platform.fake import FakePlatform
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.world import ClusterWorld
-from tests.platform.subjects import FAULTS, GOOD, NEXT
+from tests.platform.subjects import FAULTS, GOOD, NEXT, plant
 
 LIVE = Color.LIVE
 
@@ -28,9 +28,7 @@ def rolling(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: py
     """A rolling environment on a real cluster, one for all tests here."""
     root = tmp_path_factory.mktemp("rolling")
     world = ClusterWorld(root, make_namespace(), images, name="staging", strategy="rolling", ready_seconds=6)
-    for version, fault in {GOOD: "", NEXT: "", **FAULTS}.items():
-        world.version(version, fault, **({"says_version": "9.9.9"} if fault == "other-version" else {}))
-    return world.up()
+    return plant(world).up()
 
 
 @pytest.fixture

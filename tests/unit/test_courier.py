@@ -105,8 +105,8 @@ def test_a_pod_that_is_told_to_end_says_so(project: Settings, tmp_path: Path) ->
     while not files(reader.take([line := running.stdout.readline()])).get("evidence.jsonl"):
         assert line, "the courier ended"
     running.send_signal(signal.SIGTERM)
-    output, _ = running.communicate(timeout=30)
-    reader.take(output.splitlines())
+    reader.take(running.stdout)  # not communicate(): that loses what was read ahead
+    running.wait(timeout=30)
     assert reader.ended is not None
     assert reader.ended.reason == "the pod was told to end"
 

@@ -1,8 +1,6 @@
 """A release is a generator of records that may be left at any of them, and at any effect between them."""
 
 from collections.abc import Callable
-from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -13,38 +11,6 @@ from tests.unit.flow import BAD_MIGRATION, BAD_START, BAD_SUITE, BAD_WATCH, GOOD
 from tests.unit.made import record as made_record
 
 ONE, TWO, THREE = GOOD
-
-
-@pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
-    """An environment in which some versions were released; made once, to be copied."""
-    made: dict[tuple[str, ...], Shop] = {}
-
-    def get(*versions: str) -> Shop:
-        if versions not in made:
-            made[versions] = Shop(tmp_path_factory.mktemp("released"))
-            for version in versions:
-                assert made[versions].release(version).outcome is Outcome.CONFIRMED
-        return made[versions]
-
-    return get
-
-
-@pytest.fixture
-def make_shop(released: Callable[..., Shop], tmp_path: Path) -> Callable[..., Shop]:
-    """Make an environment in which some versions were released."""
-    numbers = count()
-
-    def make(*versions: str) -> Shop:
-        return released(*versions).copy(tmp_path / str(next(numbers)))
-
-    return make
-
-
-@pytest.fixture
-def shop(make_shop: Callable[..., Shop]) -> Shop:
-    """An environment where 1.0.0 has the users."""
-    return make_shop(ONE)
 
 
 def test_every_state_is_journaled_before_its_effect(make_shop: Callable[..., Shop]) -> None:

@@ -1,8 +1,6 @@
 """A release where the strategy is rolling: users meet it while it is verified, and have what they had if it fails."""
 
 from collections.abc import Callable
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,38 +30,7 @@ from tests.unit.made import record as made_record
 
 ONE, TWO, THREE = GOOD
 LIVE = Color.LIVE
-
-
-@pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
-    """An environment that rolls, in which some versions were released; made once, to be copied."""
-    made: dict[tuple[str, ...], Shop] = {}
-
-    def get(*versions: str) -> Shop:
-        if versions not in made:
-            made[versions] = Shop(tmp_path_factory.mktemp("released"), "rolling")
-            for version in versions:
-                assert made[versions].release(version).outcome is Outcome.CONFIRMED
-        return made[versions]
-
-    return get
-
-
-@pytest.fixture
-def make_shop(released: Callable[..., Shop], tmp_path: Path) -> Callable[..., Shop]:
-    """Make an environment in which some versions were released."""
-    numbers = count()
-
-    def make(*versions: str) -> Shop:
-        return released(*versions).copy(tmp_path / str(next(numbers)))
-
-    return make
-
-
-@pytest.fixture
-def shop(make_shop: Callable[..., Shop]) -> Shop:
-    """An environment where 1.0.0 has the users."""
-    return make_shop(ONE)
+STRATEGY = "rolling"
 
 
 def when(platform: FakePlatform, moment: str, action: Callable[[], Any], which: int = 1) -> None:

@@ -33,16 +33,12 @@ class KubernetesPlatform(Parts):
         return self._release(found) if found else None
 
     def _release(self, found: image.Image) -> Release:
-        place = self.places[0] if self.rolling else self._idle()
+        place = Color.LIVE if self.rolling else self.live().idle
         require_named(self.manifests.deployments[place]["spec"]["template"], found.image)
         config = self.colors.renderings.configuration(place).hash
         return Release(
             version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image
         )
-
-    def _idle(self) -> Color:
-        live = self.live().color
-        return live.other if live else Color.BLUE
 
     def problems(self) -> list[str]:
         """What does not run though it should, and what a person changed by hand."""
@@ -168,18 +164,6 @@ class KubernetesPlatform(Parts):
 
     # --- users move --------------------------------------------------------------------------------------------
 
-    def hold_connections(self) -> None:
-        """Open the kept-alive connections that the next ``observe`` looks at."""
-        self.release_connections()
-        self._observer = self.reach.observer()
-        self._observer.open()
-
-    def release_connections(self) -> None:
-        """Close them."""
-        if self._observer is not None:
-            self._observer.close()
-            self._observer = None
-
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """Write the Service's selector, with the resourceVersion under which traffic was seen to be as expected."""
         if self.rolling or to not in self.places:
@@ -187,13 +171,8 @@ class KubernetesPlatform(Parts):
         return self.gate.switch(to, expected, generation)
 
     def observe(self, identity: Identity, since: float) -> Observation:
-        """Ask from fresh and kept-alive connections until every answer is the identity's."""
-        if self._observer is None:
-            self._observer = self.reach.observer()
-        try:
-            observation = self._observer.wait_for(identity, since, self.environment.switch_seconds)
-        finally:
-            self.release_connections()
+        """Look until every answer is the identity's; what must run once goes with the users."""
+        observation = super().observe(identity, since)
         if observation.complete:
             self._follow(identity.color)
         return observation

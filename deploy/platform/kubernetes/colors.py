@@ -4,7 +4,6 @@ What is known of a color stands on its Deployment, in annotations, so that every
 Deployment of each release is kept in an immutable ConfigMap, so that a color which was deleted comes back as it was.
 """
 
-import json
 import time
 
 from deploy.cluster_tables import KubernetesSettings
@@ -123,7 +122,7 @@ class Colors:
         self._seen.pop(place, None)
         rendered, *workers = self.renderings.of(release, place)
         deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
-        self.workers.bring(workers, place, release_label(release))
+        self.workers.bring(workers, place)
         applied = self._apply(rendered, deployment, replicas)
         self._await_ready(deployment)
         self._stamp_template(deployment, template_digest(applied))
@@ -169,18 +168,13 @@ class Colors:
                 raise PlatformError(f"the pods of {place} do not go away; look at them with kubectl")
             time.sleep(POLL / 4)
 
-    def _apply(self, rendered: Object, deployment: Deployment, replicas: int) -> Object:
+    def _apply(self, wanted: Object, deployment: Deployment, replicas: int) -> Object:
         """Server-side apply of the whole Deployment; what a person edited there is swept away first."""
         place, text = deployment.color, deployment.model_dump_json()
-        wanted = json.loads(json.dumps(rendered))
         wanted["metadata"].setdefault("annotations", {}).update(
             {STANDING: text, GENERATION: str(deployment.generation)}
         )
-        wanted["metadata"].pop("namespace", None)
         wanted["spec"]["replicas"] = replicas
-        wanted["spec"]["template"]["metadata"].setdefault("labels", {})[RELEASE_LABEL] = release_label(
-            deployment.release
-        )
         for _ in range(20):
             present = self.deployment(place)
             if present is not None:

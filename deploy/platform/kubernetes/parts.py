@@ -5,6 +5,7 @@ from functools import cached_property
 
 from deploy.errors import PlatformError, Refused, UsageError
 from deploy.model import COLORS, Color
+from deploy.platform.base import STATE
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.environment import Environs
@@ -16,14 +17,11 @@ from deploy.platform.kubernetes.reach import Reach
 from deploy.platform.kubernetes.rehearsal import Rehearsals
 from deploy.platform.kubernetes.schema import Schema
 from deploy.platform.kubernetes.users import UsersService
-from deploy.platform.observer import Observer
+from deploy.platform.observer import Observer, Observing
 from deploy.settings import Settings
 
-STATE = ".verdigris"
-"""The folder beside the settings file that holds what this machine keeps of an environment: its audit log."""
 
-
-class Parts:
+class Parts(Observing):
     """The parts of one environment, each made where it is first asked for.
 
     Nothing of the cluster is asked before a verb needs it: a suite that knows its address needs no kubeconfig.
@@ -41,7 +39,6 @@ class Parts:
         self.root = settings.root / STATE / environment
         self.rolling = chosen.strategy == "rolling"
         self.places = (Color.LIVE,) if self.rolling else COLORS
-        self._observer: Observer | None = None
         self.told: Callable[[str], None] = lambda _text: None
 
     @cached_property
@@ -94,6 +91,9 @@ class Parts:
     def reach(self) -> Reach:
         """Where users and colors are reached."""
         return Reach(self.settings, self.name, lambda: self.colors)
+
+    def _new_observer(self) -> Observer:
+        return self.reach.observer()
 
     @cached_property
     def logs(self) -> Logs:

@@ -9,6 +9,7 @@ from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.configuration import PART, Configuration
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import release_label
+from deploy.platform.kubernetes.pods import RELEASE_LABEL
 from deploy.platform.kubernetes.transport import Object
 
 KEY = "deployments.json"
@@ -25,7 +26,7 @@ class Renderings:
         self.manifests = manifests
 
     def of(self, release: Release, place: Color) -> list[Object]:
-        """The Deployments of a release in a color, the application's first, then those that must run once.
+        """The Deployments of a release in a color, the application's first, then those that run once.
 
         Raises:
             Conflict: where the files or the Secret changed since the release was prepared.
@@ -45,7 +46,11 @@ class Renderings:
                 {**base, "spec": {**base["spec"], "template": template}}
                 for base, template in zip(bases, configuration.rendered(release.artifact), strict=True)
             ])  # fmt: skip
-        return list(json.loads(kept["data"][KEY]))
+        deployments = list(json.loads(kept["data"][KEY]))
+        for one in deployments:
+            one["metadata"].pop("namespace", None)
+            one["spec"]["template"]["metadata"].setdefault("labels", {})[RELEASE_LABEL] = release_label(release)
+        return deployments
 
     def keep(self, release: Release, place: Color, deployments: list[Object]) -> Object:
         """Keep what a release is in a color."""

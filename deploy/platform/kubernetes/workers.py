@@ -5,7 +5,6 @@ have moved, the old color's are stopped, and only when they are gone the new col
 rather than two.
 """
 
-import json
 import time
 
 from deploy.errors import PlatformError
@@ -13,7 +12,6 @@ from deploy.model import Color
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import labels
-from deploy.platform.kubernetes.pods import RELEASE_LABEL
 from deploy.platform.kubernetes.transport import Object
 
 PAUSE = 0.1
@@ -26,12 +24,9 @@ class Workers:
         self.cluster = cluster
         self.manifests = manifests
 
-    def bring(self, rendered: list[Object], place: Color, label: str) -> None:
+    def bring(self, rendered: list[Object], place: Color) -> None:
         """Bring a release's into its color, without pods; where users are on it already, as many as it had."""
-        for one in rendered:
-            wanted = json.loads(json.dumps(one))
-            wanted["metadata"].pop("namespace", None)
-            wanted["spec"]["template"]["metadata"].setdefault("labels", {})[RELEASE_LABEL] = label
+        for wanted in rendered:
             present = self.cluster.get("Deployment", wanted["metadata"]["name"])
             size = present["spec"].get("replicas", 1) if present is not None and place is Color.LIVE else 0
             wanted["spec"]["replicas"] = size

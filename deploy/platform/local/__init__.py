@@ -6,27 +6,26 @@ from contextlib import AbstractContextManager
 
 from deploy.errors import Conflict, PlatformError
 from deploy.journal import JournalFile, write_durably
-from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic, now
+from deploy.model import COLORS, Color, Deployment, Release, Traffic, now
 from deploy.platform import database
-from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
+from deploy.platform.base import Address, Answer, Health, Rehearsed
 from deploy.platform.local import artifact, process, tls
 from deploy.platform.local.envoy import PLACES
 from deploy.platform.local.machine import Machine
 from deploy.platform.local.ports import require_free
 from deploy.platform.local.postgres import READER
 from deploy.platform.local.rehearsal import clear, rehearse
-from deploy.platform.observer import Observer, answer_of
+from deploy.platform.observer import Observer, Observing, answer_of
 from deploy.settings import Settings
 
 
-class LocalPlatform(Machine):
+class LocalPlatform(Observing, Machine):
     """One environment on this machine; implements :class:`deploy.platform.base.Platform`."""
 
     places = COLORS
 
     def __init__(self, settings: Settings, environment: str) -> None:
         super().__init__(settings, environment)
-        self._observer: Observer | None = None
         self.told: Callable[[str], None] = lambda _text: None
 
     @property
@@ -199,17 +198,8 @@ class LocalPlatform(Machine):
 
     # --- users move --------------------------------------------------------------------------------------------
 
-    def hold_connections(self) -> None:
-        """Open the kept-alive connections that the next ``observe`` looks at."""
-        self.release_connections()
-        self._observer = Observer(self.users(), self.settings.identity.header, self.local.ready)
-        self._observer.open()
-
-    def release_connections(self) -> None:
-        """Close them."""
-        if self._observer is not None:
-            self._observer.close()
-            self._observer = None
+    def _new_observer(self) -> Observer:
+        return Observer(self.users(), self.settings.identity.header, self.local.ready)
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
         """Rename the users' route file into place, if traffic is as expected."""
@@ -222,15 +212,6 @@ class LocalPlatform(Machine):
         token = f"{generation}:{to}:{deployment.release.version}:{time.time_ns()}"
         self.router.route_users(to, token, self.added(deployment))
         return Traffic(color=to, identity=deployment.identity, token=token)
-
-    def observe(self, identity: Identity, since: float) -> Observation:
-        """Ask from fresh and kept-alive connections until every answer is the identity's."""
-        if self._observer is None:
-            self._observer = Observer(self.users(), self.settings.identity.header, self.local.ready)
-        try:
-            return self._observer.wait_for(identity, since, self.environment.switch_seconds)
-        finally:
-            self.release_connections()
 
     def adopt(self) -> str | None:
         """Nobody edits a color by hand here."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.errors import NotReady, PlatformError, Refused, UsageError
 from deploy.model import Deployment, Identity, Release
-from deploy.platform.base import Address
+from deploy.platform.base import STATE, Address
 from deploy.platform.building import fill
 from deploy.platform.local import artifact, process
 from deploy.platform.local.envoy import Envoy
@@ -16,9 +16,6 @@ from deploy.platform.local.ports import Ports, require_free
 from deploy.platform.local.postgres import Postgres
 from deploy.platform.observer import answer_of
 from deploy.settings import Settings
-
-STATE = ".verdigris"
-"""The folder beside the settings file in which environments of this machine keep what they are."""
 
 
 class Machine:
