@@ -53,10 +53,13 @@ Finished = Callable[[Exchange, str], None]
 class Origin:
     """One scheme's address, with the connections that are kept alive to it."""
 
-    def __init__(self, address: Address, header: str, pool: int, limit: int, finished: Finished) -> None:
+    def __init__(
+        self, address: Address, header: str, pool: int, limit: int, finished: Finished, source: str | None = None
+    ) -> None:
         parts = urlsplit(address.url)
         self.host = parts.hostname or ""
         self.place = address.place(address.url)
+        self.source = (source, 0) if source else None
         self.authority = parts.netloc
         self.context = None
         self.secure = parts.scheme == "https"
@@ -101,6 +104,7 @@ class Origin:
                 *self.place,
                 ssl=self.context,
                 server_hostname=self.host if self.context else None,
+                local_addr=self.source,
             )
         except (OSError, ssl.SSLError) as error:
             self.open -= 1

@@ -34,6 +34,8 @@ class Plan:
     ca: str | None = None
     connect: str | None = None
     """The host, or host:port, that is connected to in place of what DNS says of the URL's name."""
+    source: str | None = None
+    """The address that users come from; ``None``: whichever the machine takes."""
     rate: float = 200.0
     """Requests a second, streams left out."""
     seconds: float | None = None
@@ -237,7 +239,9 @@ class Generator:
         while not self.stopping.is_set():
             with contextlib.suppress(OSError, asyncio.TimeoutError, ValueError, IndexError):
                 async with asyncio.timeout(2):
-                    reader, writer = await asyncio.open_connection(*self.origins[0].place)
+                    reader, writer = await asyncio.open_connection(
+                        *self.origins[0].place, local_addr=self.origins[0].source
+                    )
                     writer.write(request)
                     status = int((await reader.readline()).split()[1])
                     writer.close()
@@ -247,7 +251,7 @@ class Generator:
 
     def _origin(self, url: str) -> Origin:
         address = Address(url=url, ca=self.plan.ca, connect=self.plan.connect)
-        return Origin(address, self.plan.header, self.plan.pool, CONNECTIONS, self._finished)
+        return Origin(address, self.plan.header, self.plan.pool, CONNECTIONS, self._finished, self.plan.source)
 
 
 def as_arguments(plan: Plan) -> list[str]:

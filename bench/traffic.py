@@ -152,6 +152,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--secure-url", help="where users come in by HTTPS")
     parser.add_argument("--ca", help="a file with the certificates to trust")
     parser.add_argument("--connect", metavar="HOST", help="connect there, whatever DNS says of the names")
+    parser.add_argument("--source", metavar="IP", help="the address that users come from")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="requests a second (%(default)s)")
     parser.add_argument("--seconds", type=float, help="how long; without it until SIGTERM or SIGINT")
     parser.add_argument("--paths", default="/", help="paths, separated by commas (%(default)s)")

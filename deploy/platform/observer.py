@@ -17,6 +17,10 @@ WARM_SECONDS = 0.5
 """How long the first requests on them may take altogether; who is slow now must not hold up a rollback."""
 ROUNDS = 3
 """Rounds in a row in which every answer must be the new one."""
+EAGER, PATIENT = 0.002, 0.1
+"""Seconds between rounds: the first where somebody answers; up to the second, twice as long each time, where nobody
+does. A node remembers for two minutes each connection that a Service without endpoints refused, and refuses whoever
+comes from the same address and port."""
 
 
 def answer_of(
@@ -90,11 +94,11 @@ class Observer:
                 takes nothing of them.
         """
         asked_since = time.monotonic()
-        good, first_good, fresh, kept, wrong = 0, 0.0, 0, 0, "nothing was asked"
+        good, first_good, fresh, kept, wrong, pause = 0, 0.0, 0, 0, "nothing was asked", EAGER
         while True:
             began = time.monotonic()
-            asked, stranger = 0, ""
-            for _, who, text in self._round():
+            asked, stranger, status = 0, "", None
+            for status, who, text in self._round():
                 asked += 1
                 if who != identity:
                     stranger = text
@@ -115,7 +119,8 @@ class Observer:
                     kept=kept,
                     reason=f"after {limit:g} s users are still answered by: {wrong}",
                 )
-            time.sleep(0.002)
+            pause = EAGER if status is not None else min(2 * pause, PATIENT)
+            time.sleep(pause)
 
     def _round(self) -> Iterator[tuple[int | None, Identity | None, str]]:
         """Every kept connection once, then fresh ones."""

@@ -54,6 +54,7 @@ class Server:
         self.lock = threading.Lock()
         self.requests = 0
         self.connections = 0
+        self.sources: set[str] = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -67,10 +68,11 @@ class Server:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, (source, _) = self.listener.accept()
             except OSError:
                 return
             self.connections += 1
+            self.sources.add(source)
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:

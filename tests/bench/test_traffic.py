@@ -68,6 +68,13 @@ def test_users_reach_a_name_where_the_plan_says(serve: Serve, tmp_path: Path) ->
     assert "other.example.test" in next(iter(seen.errors))
 
 
+def test_users_come_from_the_address_of_the_plan(serve: Serve) -> None:
+    """Over new and kept connections, and while they wait for a first release."""
+    server = serve(good)
+    seen = users(server.url, source="127.0.0.2", wait=True)
+    assert (seen.passed, server.sources) == (True, {"127.0.0.2"})
+
+
 def test_nothing_is_lost_against_a_good_server(serve: Serve, tmp_path: Path) -> None:
     server = serve(stream(STREAM, EVENT, CLOSING, TERMINATOR))
     out = tmp_path / "samples.jsonl"

@@ -1,8 +1,10 @@
 """A name is reached where the address says, and is always verified: by the observer, the probe and httpx."""
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -115,6 +117,24 @@ def test_a_switch_is_observed_by_name(address: Make) -> None:
     assert seen.complete, seen.reason
     assert seen.fresh > 0
     assert seen.kept > 0
+
+
+def test_who_answers_nothing_is_asked_less_and_less_often() -> None:
+    """A node remembers each connection that it refused; a port on which nobody listens refuses all."""
+
+    class Counting(Observer):
+        rounds = 0
+
+        def _round(self) -> Iterator[Any]:
+            self.rounds += 1
+            return super()._round()
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    observer = Counting(Address(url=f"http://127.0.0.1:{port}"), "x-release", "/")
+    seen = observer.wait_for(WHO, time.monotonic(), 0.5)
+    assert not seen.complete
+    assert observer.rounds <= 12  # twice as long each time: 4, 8, 16, 32, 64 ms, then every 100
 
 
 @pytest.mark.parametrize("known", [pytest.param(True, id="trusted"), pytest.param(False, id="fault-28")])
