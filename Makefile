@@ -17,8 +17,9 @@ ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
 	@$(BIN)/python -m pytest tests --ignore tests/cluster
-	@# most of their time these wait for pods; what needs the machine for itself: nox -s alone
+	@# most of their time these wait for pods, so two at a time; then what needs the cluster for itself
 	@$(BIN)/python -m pytest tests/cluster -n 2 --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest tests/cluster -m alone
 endif
 
 check: setup         ## style, types, layers

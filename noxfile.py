@@ -44,12 +44,6 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
-def alone(session: nox.Session) -> None:
-    """What needs the test cluster and the machine for itself: deployers that are killed, an API server that stands."""
-    session.run(sys.executable, "-m", "pytest", "tests/cluster", "-m", "alone", *session.posargs, external=True)
-
-
-@nox.session
 def bench(session: nox.Session) -> None:
     """Every figure that is claimed; arguments name benchmarks."""
     for name in session.posargs or ("startup", "switch", "crash"):

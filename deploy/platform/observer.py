@@ -97,11 +97,11 @@ class Observer:
         good, first_good, fresh, kept, wrong, pause = 0, 0.0, 0, 0, "nothing was asked", EAGER
         while True:
             began = time.monotonic()
-            asked, stranger, status = 0, "", None
+            asked, stranger, silent = 0, "", False
             for status, who, text in self._round():
                 asked += 1
                 if who != identity:
-                    stranger = text
+                    stranger, silent = text, status is None
                     break  # the round is lost; who hangs must not hold up what is decided by it
             if stranger:
                 good, wrong = 0, stranger
@@ -119,7 +119,7 @@ class Observer:
                     kept=kept,
                     reason=f"after {limit:g} s users are still answered by: {wrong}",
                 )
-            pause = EAGER if status is not None else min(2 * pause, PATIENT)
+            pause = min(2 * pause, PATIENT) if silent else EAGER
             time.sleep(pause)
 
     def _round(self) -> Iterator[tuple[int | None, Identity | None, str]]:

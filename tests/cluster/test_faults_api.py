@@ -212,9 +212,7 @@ def account(faulty: Faulty) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("resource", "left", "words"),
     [
-        pytest.param(
-            "services", "get, list, watch", 'cannot patch resource "services"', id="met-when-the-generation-is-stamped"
-        ),
+        pytest.param("services", "get, list, watch", "lacks patch services", id="met-when-the-generation-is-stamped"),
         pytest.param(
             "deployments", "get, patch", "lacks create deployments, delete deployments", id="asked-for-beforehand"
         ),

@@ -4,9 +4,10 @@ It stops for everybody who uses the cluster, so these tests run alone: ``pytest 
 """
 
 import os
-import signal
+import shlex
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,23 +20,25 @@ from tests.cluster.images import Images
 
 pytestmark = pytest.mark.alone
 SECONDS = 20
+Signal = Callable[[str], object]
 
 
 @pytest.fixture(scope="module")
-def apiserver(kubeconfig: Path) -> int:
-    """Find the process id of the API server, which a cluster of plain processes keeps beside its kubeconfig."""
+def apiserver(kubeconfig: Path) -> Signal:
+    """Send the API server a signal: by the command that APISERVER_KILL names, or to a process of this machine."""
     path = kubeconfig.resolve().parent / "pid" / "apiserver"
-    if not path.exists():
-        missing(f"there is no {path}", "use a cluster whose API server is a process of this machine")
-    pid = int(path.read_text())
-    if "kube-apiserver" not in Path(f"/proc/{pid}/cmdline").read_text():
-        missing(f"process {pid} is no API server", "start the cluster")
-    return pid
+    if named := os.environ.get("APISERVER_KILL"):
+        command = shlex.split(named)
+    elif path.exists() and "kube-apiserver" in Path(f"/proc/{path.read_text().strip()}/cmdline").read_text():
+        command = ["sh", "-c", f"kill -s $0 {path.read_text().strip()}"]
+    else:
+        missing(f"there is no running API server of {path}", "set APISERVER_KILL to what sends it a signal")
+    return lambda name: subprocess.run([*command, name], check=True, timeout=10)
 
 
 @pytest.fixture(scope="module")
 def faulty(
-    make_namespace: NamespaceMaker, images: Images, apiserver: int, tmp_path_factory: pytest.TempPathFactory
+    make_namespace: NamespaceMaker, images: Images, apiserver: Signal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Faulty]:
     """Make the world of this module, as patient as settings are by themselves."""
     made = Faulty(tmp_path_factory.mktemp("world"), make_namespace, images, watch_more=', log_errors = "ERROR"')
@@ -43,23 +46,23 @@ def faulty(
     made.close()
 
 
-def stopped(faulty: Faulty, apiserver: int, step: str, version: str) -> Came:
+def stopped(faulty: Faulty, apiserver: Signal, step: str, version: str) -> Came:
     """Release while the API server stands still for a while, from the moment that a step is journaled."""
 
     def stop() -> None:
-        os.kill(apiserver, signal.SIGSTOP)
-        threading.Timer(SECONDS, os.kill, (apiserver, signal.SIGCONT)).start()
+        apiserver("STOP")
+        threading.Timer(SECONDS, apiserver, ("CONT",)).start()
 
     faulty.trouble.at(step, stop)
     try:
         return faulty.release(version)
     finally:
-        os.kill(apiserver, signal.SIGCONT)
+        apiserver("CONT")
         faulty.calm()
 
 
-@pytest.mark.parametrize("step", ["deploy", "switch", "watch", "settle"])
-def test_07_08_an_api_server_that_stands_still_is_waited_for(faulty: Faulty, apiserver: int, step: str) -> None:
+@pytest.mark.parametrize("step", ["prepare", "migrate", "deploy", "switch", "watch", "settle"])
+def test_07_08_an_api_server_that_stands_still_is_waited_for(faulty: Faulty, apiserver: Signal, step: str) -> None:
     """It hangs for 20 s and goes on: the release goes on with it and is confirmed; nobody loses a request."""
     version = faulty.version()
     came = stopped(faulty, apiserver, step, version)
@@ -67,7 +70,9 @@ def test_07_08_an_api_server_that_stands_still_is_waited_for(faulty: Faulty, api
     assert "the API server answers again" in came.output
 
 
-def test_07_an_api_server_that_stands_still_while_suites_run_holds_or_goes_on(faulty: Faulty, apiserver: int) -> None:
+def test_07_an_api_server_that_stands_still_while_suites_run_holds_or_goes_on(
+    faulty: Faulty, apiserver: Signal
+) -> None:
     """The suites reach the candidate through it: what they could not see is no pass; users are where they were."""
     live, version = faulty.world.live(), faulty.version()
     came = stopped(faulty, apiserver, "verify", version)
@@ -77,7 +82,7 @@ def test_07_an_api_server_that_stands_still_while_suites_run_holds_or_goes_on(fa
     assert came.users.passed, came.users
 
 
-def test_08_an_api_server_that_stands_still_in_the_rollback_is_waited_for(faulty: Faulty, apiserver: int) -> None:
+def test_08_an_api_server_that_stands_still_in_the_rollback_is_waited_for(faulty: Faulty, apiserver: Signal) -> None:
     """The way back waits for it and is written when it goes on: rolled back."""
     live = faulty.world.live()
     came = stopped(faulty, apiserver, "rollback", faulty.version("logs-with-users"))

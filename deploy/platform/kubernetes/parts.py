@@ -111,6 +111,14 @@ class Parts(Observing):
         return ClusterJournal(self.cluster, self.kubernetes.lease_seconds, self.stamp)
 
     def stamp(self, generation: int) -> None:
-        """Keep older generations out of everything that a release writes."""
-        self.gate.stamp(generation)
-        self.colors.stamp(generation, self.places)
+        """Keep older generations out of everything that a release writes.
+
+        Raises:
+            Refused: where this account may not; the message has all that it lacks.
+        """
+        try:
+            self.gate.stamp(generation)
+            self.colors.stamp(generation, self.places)
+        except Refused:
+            self.environs.require_permissions()
+            raise
