@@ -1,16 +1,15 @@
 """Users switched, released to and recovered on a real cluster: what they lose, how late they move.
 
-Four parts, each in namespaces of its own on the cluster that KUBECONFIG names. Users never retry; they come over kept
+Five parts, each in namespaces of its own on the cluster that KUBECONFIG names. Users never retry; they come over kept
 and new connections, with streams in flight.
 
 - Switches and rollbacks between two standing colors, through the ingress.
 - Whole releases through the ingress; each retires the color before.
 - The same through a NodePort, past the ingress. There an established connection never moves: it stays on its pod until
   that drains, and the pod closes it after an answer.
+- Back and forth through the ingress beside Argo Rollouts, which moves the same users of the same application; see
+  :mod:`bench.argo`.
 - Deployers killed at every so many effects and recovered on another machine; see ``tests/crash/cluster.py``.
-
-No peer is measured in the same run. Measured once on such a cluster, Argo Rollouts 1.10 took 62 to 118 ms until the
-last request that the color being left answered.
 """
 
 import json
@@ -18,12 +17,13 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from bench.argo import VERSION, argo
 from bench.cluster_world import Stand, Tools, tools
 from bench.figure import Figure, percentile
 from bench.switch import Move, lateness, stale_ms, stand_both_up, switch_once
@@ -40,7 +40,8 @@ RELEASES, RELEASES_QUICK = 10, 2
 OBSERVED_MS, RECOVER_SECONDS, LEASE_SECONDS = 100.0, 10.0, 15
 STRIDE, STRIDE_QUICK = 5, 29
 """Odd, so that points before and points after an effect are both met; BENCH_CLUSTER_STRIDE has another."""
-PARTS = ("switches", "releases", "nodeport", "kills")
+PEER_MOVES, PEER_MOVES_QUICK = 20, 4
+PARTS = ("switches", "releases", "nodeport", "peer", "kills")
 """BENCH_CLUSTER_PARTS names some of them."""
 ELSEWHERE = "127.0.0.2"
 """Users of a NodePort have an address of their own. A connection that a Service without endpoints refused is remembered
@@ -51,7 +52,7 @@ first color answers, leaves some."""
 def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
     """Measure it; with ``report`` the samples, the moves and the kills are kept in that folder."""
     chosen = os.environ.get("BENCH_CLUSTER_PARTS", ",".join(PARTS)).split(",")
-    parts = {"switches": _switches, "releases": _releases, "nodeport": _node_port, "kills": _kills}
+    parts = {"switches": _switches, "releases": _releases, "nodeport": _node_port, "peer": _peer, "kills": _kills}
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="cluster-") as name:
         made = tools(Path(name), report)
@@ -73,7 +74,7 @@ def _switches(made: Tools, *, quick: bool) -> list[Figure]:
         *_lost("ingress, switched", summary, requests=1_000 if quick else 10_000),
         Figure("ingress: requests over kept connections", summary.kept, "requests", summary.requests / 4, ">="),
     ]
-    print(f"stale {_spread(late)}; observed {_spread([move.observed_ms for move in moves])}", file=sys.stderr)
+    print(f"stale {_spread(late)}; observed {_spread(_observed(moves))}", file=sys.stderr)
     return [*figures, *lateness(moves, late, OBSERVED_MS, "ingress, ")]
 
 
@@ -100,7 +101,7 @@ def _node_port(made: Tools, *, quick: bool) -> list[Figure]:
     with _stand(made, "nodeport", node_port=True) as stand:
         plan = _direct(stand, new_share=1.0)
         moves, fresh, _ = _moved(stand, plan, made.folder / "nodeport-new.jsonl", count)
-    print(f"NodePort: observed {_spread([move.observed_ms for move in moves])}", file=sys.stderr)
+    print(f"NodePort: observed {_spread(_observed(moves))}", file=sys.stderr)
     with _stand(made, "nodeport-kept", node_port=True, window=0) as stand:
         _confirmed(stand, "1")
         plan = _direct(stand, new_share=0.1)
@@ -115,6 +116,35 @@ def _node_port(made: Tools, *, quick: bool) -> list[Figure]:
         *_lost("NodePort, kept connections, released", kept, requests=RATE * 3 * releases),
         Figure("NodePort: requests over kept connections", kept.kept, "requests", kept.requests / 2, ">="),
         Figure("NodePort: kept connections cut before the drain deadline", kept.closed_idle, "connections", 0, "=="),
+    ]
+
+
+# --- beside a peer -----------------------------------------------------------------------------------------------
+
+
+def _peer(made: Tools, *, quick: bool) -> list[Figure]:
+    """The same moves by Argo Rollouts and by us, one after the other."""
+    count = PEER_MOVES_QUICK if quick else PEER_MOVES
+    with _stand(made, "argo") as stand, argo(stand, made.admin, made.folder) as peer:
+        peer.stand_both_up()
+        theirs, summary, samples = _paced(peer.switch_once, _users(stand), made.folder / "argo.jsonl", count)
+    late = stale_ms(theirs, samples)
+    print(f"Argo Rollouts: stale {_spread(late)}; observed {_spread(_observed(theirs))}", file=sys.stderr)
+    with _stand(made, "beside") as stand:
+        ours, mine, samples = _moved(stand, _users(stand), made.folder / "beside.jsonl", count)
+    own = stale_ms(ours, samples)
+    print(f"beside it: stale {_spread(own)}; observed {_spread(_observed(ours))}", file=sys.stderr)
+    last = "last request that the color being left answered, after the decision"
+    pairs = ((last, own, late), ("observed complete", _observed(ours), _observed(theirs)))
+    return [
+        Figure(f"Argo Rollouts {VERSION}: moves that were observed", count - _never(theirs), "moves", count, "=="),
+        Figure(f"Argo Rollouts {VERSION}: requests", summary.requests, "requests", RATE * count / 2, ">="),
+        *_lost("beside Argo Rollouts", mine, requests=RATE * count / 2),
+        *(
+            Figure(f"beside Argo Rollouts: {what}, {word}", _ms(us, share), "ms", _ms(them, share), "<=")
+            for what, us, them in pairs
+            for word, share in (("p50", 0.5), ("the longest", 1.0))
+        ),
     ]
 
 
@@ -194,12 +224,17 @@ def _direct(stand: Stand, new_share: float) -> Plan:
 
 def _moved(stand: Stand, plan: Plan, out: Path, count: int) -> tuple[list[Move], Summary, list[Sample]]:
     """Move the users between two standing colors, at a steady pace."""
-    platform, moves = stand.platform(), []
+    platform = stand.platform()
     identities = stand_both_up(platform)
+    return _paced(lambda number: switch_once(platform, identities, number), plan, out, count)
+
+
+def _paced(move: Callable[[int], Move], plan: Plan, out: Path, count: int) -> tuple[list[Move], Summary, list[Sample]]:
+    moves = []
     with Traffic(plan, out) as traffic:
         for number in range(count):
             began = time.monotonic()
-            moves.append(switch_once(platform, identities, number))
+            moves.append(move(number))
             time.sleep(max(0.0, began + PAUSE - time.monotonic()))
         summary = _told(traffic)
         samples = list(traffic.samples())
@@ -233,6 +268,14 @@ def _lost(what: str, summary: Summary, requests: float) -> list[Figure]:
         Figure(f"{what}: answers without an identity", summary.identities.get("none", 0), "requests", 0, "=="),
         Figure(f"{what}: share of the planned rate", round(rate, 3), "", 0.95, ">="),
     ]
+
+
+def _ms(milliseconds: Sequence[float], share: float) -> float:
+    return round(percentile(milliseconds, share), 1)
+
+
+def _observed(moves: Sequence[Move]) -> list[float]:
+    return [move.observed_ms for move in moves]
 
 
 def _never(moves: Sequence[Move]) -> int:

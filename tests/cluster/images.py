@@ -10,10 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from deploy import __version__
 from tests.cluster.load import load
 
 BASE = "localhost/python:3.11-slim"
 REPOSITORY = "localhost/tiny"
+SUITES = "localhost/verdigris-suites"
+ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = Path(__file__).parents[1] / "apps" / "tiny.py"
 OCI = "application/vnd.oci.image"
 
@@ -84,6 +87,27 @@ class Images:
                     tar.add(self.folder / digest, arcname=f"blobs/sha256/{digest}")
             load(path)
         self.sent = True
+
+
+def suites(folder: Path, *, chromium: bool = False) -> str:
+    """The image that runs suites as Jobs, made as an operator makes it and brought to the node; its name.
+
+    Args:
+        folder: for its archive, which is removed again.
+        chromium: whether it can run frontend tests.
+    """
+    name = f"{SUITES}:test-{__version__}" + ("-chromium" if chromium else "")
+    words = ["buildah", "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--pull-never"]
+    words += ["--build-arg", f"PYTHON_IMAGE={BASE}", *(["--build-arg", "CHROMIUM=1"] if chromium else [])]
+    words += ["--file", "k8s/suites/Dockerfile", "--tag", name, "."]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stderr[-2000:]
+    archive = folder / "image.tar"
+    pushed = ["buildah", "push", "--quiet", "--disable-compression", name, f"oci-archive:{archive}:{name}"]
+    subprocess.run(pushed, check=True, capture_output=True, timeout=200)
+    load(archive)
+    archive.unlink()
+    return name
 
 
 def _layer(files: dict[str, bytes]) -> bytes:

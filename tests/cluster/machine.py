@@ -2,9 +2,12 @@
 
 import contextlib
 import socket
+import socketserver
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,35 @@ from .kubectl import Kubectl
 PROVIDER = Path(__file__).resolve().parents[2] / "examples" / "chatbot" / "provider.py"
 USER = "chatbot"
 PODS = "host all all all scram-sha-256\n"
+
+
+class Door(socketserver.BaseRequestHandler):
+    """One connection from a pod to the ingress, which listens for this machine alone."""
+
+    inside = ("127.0.0.1", 443)
+
+    def handle(self) -> None:
+        """Carry both ways until both are at their end."""
+        with socket.create_connection(self.inside, 10) as there:
+            there.settimeout(None)
+            back = threading.Thread(target=_carry, args=(there, self.request), daemon=True)
+            back.start()
+            _carry(self.request, there)
+            back.join(60)
+
+
+def _carry(source: socket.socket, to: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(65536):
+            to.sendall(part)
+        to.shutdown(socket.SHUT_WR)
+
+
+class Doors(socketserver.ThreadingTCPServer):
+    """Lets pods come in as users do."""
+
+    daemon_threads = True
+    request_queue_size = 128
 
 
 class Machine:
@@ -64,6 +96,16 @@ class Machine:
     def provider(self) -> str:
         """Where the provider is, for the suites."""
         return f"http://{self.address}:{self.port}"
+
+    @contextlib.contextmanager
+    def ingress(self) -> Iterator[str]:
+        """Where pods and this machine reach the ingress by HTTPS."""
+        with Doors((self.address, 0), Door) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                yield f"{self.address}:{server.server_address[1]}"
+            finally:
+                server.shutdown()
 
     def database(self, name: str) -> str:
         """Make a database; where the suites reach it, by an account that reads."""

@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from deploy import __version__
 from deploy.cluster_tables import JobSettings
 from deploy.errors import ExitStatus
 from deploy.evidence import read
 from deploy.model import Outcome
 from deploy.platform.kubernetes import suites
 from tests.cluster.conftest import ROOT, NamespaceMaker
-from tests.cluster.images import BASE, Images
+from tests.cluster.images import SUITES, Images
+from tests.cluster.images import suites as suites_image
 from tests.cluster.kubectl import Kubectl, wait_until
-from tests.cluster.load import load
 from tests.cluster.world import ClusterWorld
 from tests.world import SMOKE
 
-IMAGE = f"localhost/verdigris-suites:test-{__version__}"
 OURS = f"{suites.PART}={suites.SUITE}"
 PATIENT = ", strikes = 1000"
 """How quickly users are answered is not what is tested here."""
@@ -89,17 +87,8 @@ def test_its_account_reads_and_does_nothing_else(http):
 
 @pytest.fixture(scope="module")
 def image(images: Images, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Build the image of the suites as an operator does, and bring it to the node."""
-    words = ["buildah", "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--pull-never"]
-    words += ["--build-arg", f"PYTHON_IMAGE={BASE}", "--file", "k8s/suites/Dockerfile", "--tag", IMAGE, "."]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
-    assert done.returncode == 0, done.stderr[-2000:]
-    archive = tmp_path_factory.mktemp("suites") / "image.tar"
-    pushed = ["buildah", "push", "--quiet", "--disable-compression", IMAGE, f"oci-archive:{archive}:{IMAGE}"]
-    subprocess.run(pushed, check=True, capture_output=True, timeout=200)
-    load(archive)
-    archive.unlink()
-    return IMAGE
+    """The image of the suites, without a browser."""
+    return suites_image(tmp_path_factory.mktemp("suites"))
 
 
 Maker = Callable[..., ClusterWorld]
@@ -275,7 +264,7 @@ def test_recover_removes_the_jobs_of_a_release_that_was_killed(world: ClusterWor
 def test_an_image_that_is_not_there_stops_a_release_before_it_begins(make_world: Maker) -> None:
     """Suites are collected in the cluster too, so that they can run there is known before anything is touched."""
     world = make_world(preview=False)
-    text = (world.root / "environments.toml").read_text().replace(IMAGE, "localhost/nothing:0")
+    text = (world.root / "environments.toml").read_text().replace(SUITES, "localhost/nothing")
     (world.root / "environments.toml").write_text(text)
     world.version("1.0.0")
     record = world.release("1.0.0")
