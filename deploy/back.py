@@ -2,7 +2,7 @@
 
 import time
 
-from deploy.errors import NotReady, PlatformError, VerdigrisError
+from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
 from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.tools import Flow, Tools, finish, noting, objecting
 
@@ -36,17 +36,26 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
 
 
 def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:
-    """The switch back; what cannot be written is tried again until the time for a switch is over (fault 37)."""
-    platform, deadline, again = tools.platform, time.monotonic() + tools.environment.switch_seconds, False
+    """The switch back; what cannot be written is tried again until the time for a switch is over (fault 37).
+
+    Where somebody changed something else about the users' way meanwhile, they are still on the candidate and go back.
+    """
+    platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
+    failed: VerdigrisError | None = None
     while True:
         try:
-            if again and platform.live().color is old.color:
-                return  # it was written, only nobody said so
+            if failed is not None:
+                present = platform.live()
+                if present.color is old.color:
+                    return  # it was written, only nobody said so
+                if isinstance(failed, Conflict) and (present.color is not moved.color or present.token == moved.token):
+                    raise failed
+                moved = present if present.color is moved.color else moved
             platform.switch(old.color, moved, record.generation)
-        except PlatformError:
-            if time.monotonic() >= deadline:
+        except (PlatformError, Conflict) as error:
+            if error is failed or time.monotonic() >= deadline:
                 raise
-            again = True
+            failed = error
             time.sleep(0.1)
         else:
             return
@@ -55,17 +64,23 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
 def restore(old: Deployment, tools: Tools) -> None:
     """Make sure that the color to go back to can serve; stand it up again where it was taken down.
 
+    Whoever answers as itself can serve, whatever is wrong with some of its pods.
+
     Raises:
         NotReady: where it cannot serve; the users are better off where they are.
     """
-    platform = tools.platform
+    platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
     standing = platform.standing(old.color)
-    if standing is None or standing.release != old.release or not platform.health(old.color).running:
-        again = platform.stand_up(old.release, old.color, max(old.generation, tools.generation))
-        platform.remember(again.model_copy(update={"verified": old.verified}))
-        return
-    answer = platform.answer(old.color)
-    if answer.status != 200 or answer.identity != old.identity:
-        raise NotReady(
-            f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"
-        )
+    while standing is not None and standing.release == old.release:
+        answer = platform.answer(old.color)
+        if answer.status == 200 and answer.identity == old.identity:
+            return
+        if not platform.health(old.color).running:
+            break
+        if time.monotonic() >= deadline:
+            raise NotReady(
+                f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"
+            )
+        time.sleep(0.1)
+    again = platform.stand_up(old.release, old.color, max(old.generation, tools.generation))
+    platform.remember(again.model_copy(update={"verified": old.verified}))

@@ -7,10 +7,11 @@ import contextlib
 import re
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from deploy import recovery
-from deploy.errors import ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
+from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalStore, actor
 from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, exit_status_of, now
@@ -72,8 +73,9 @@ class Controller:
 
     def rollback(self, reason: str = "") -> Record:
         """Move the users back to the release that was live before."""
-        with self._acting("rollback"):
-            to = recovery.previous(self.platform, self.journal.read().previous)
+        with self._acting("rollback", recover=False):
+            self._recover_before_rollback()
+            to = recovery.previous(self.platform, self.journal.read())
             record = self._new("rollback", to.release.version if to else "none")
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
@@ -128,8 +130,8 @@ class Controller:
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
         with self.journal.lock(action), self._signals(receive or self.signals.receive):
-            if recover:
-                self._recover()
+            if recover and (record := self._recover()) is not None:
+                _require_ended(record)
             yield
 
     @contextlib.contextmanager
@@ -200,10 +202,26 @@ class Controller:
     def _recover(self) -> Record | None:
         """End what a dead run left, then take what a person did by hand as it is."""
         record = self._recover_run()
+        self._adopt()
+        return record
+
+    def _adopt(self) -> None:
         if adopted := self.platform.adopt():
             self.watcher.told(adopted)
-            self.records.adopted(adopted, self.platform.live().identity)
-        return record
+            identity = self.platform.live().identity
+            self._attempt("the audit log was not written", lambda: self.records.adopted(adopted, identity))
+
+    def _recover_before_rollback(self) -> None:
+        """The same, but nothing of it keeps the users from going back."""
+        self._attempt("what an earlier run left is not brought to an end", self._recover_run)
+        self._attempt("who has the users is not known by name", self._adopt)
+
+    def _attempt(self, what: str, action: Callable[[], object]) -> None:
+        """Do what must not stop a command; where it fails, the next command does it."""
+        try:
+            action()
+        except VerdigrisError as error:
+            self._told(f"{what}: {error}")
 
     def _recover_run(self) -> Record | None:
         with _nothing_touched():
@@ -211,17 +229,22 @@ class Controller:
         if record is None:
             return None
         if record.finished:
-            self.records.ensure_audited(record)
-            self.platform.settled()
+            self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
+            self._attempt("what an earlier run left is still there", self.platform.tidy)
+            self._attempt("what was held for the release is still held", self.platform.settled)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
         self.redactor.files(self.folder(record))  # its suites died before theirs were
         generation = self.journal.next_generation()
         tools = self._tools(record.with_changes(generation=generation))
-        return self._drive(record, recovery.recover(record, tools))
+        return self._drive(record, recovery.recover(record, tools), recovering=True)
 
-    def _drive(self, record: Record, flow: Flow) -> Record:
-        """Journal each record, then let the flow go on to its effect; at the end leave the records people read."""
+    def _drive(self, record: Record, flow: Flow, *, recovering: bool = False) -> Record:
+        """Journal each record, then let the flow go on to its effect; at the end leave the records people read.
+
+        A recovery that breaks off leaves its record as it was, for the next one.
+        """
+        lost = False
         try:
             with contextlib.closing(flow):  # type: ignore[type-var]
                 for yielded in flow:
@@ -233,14 +256,15 @@ class Controller:
             if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
                 self.records.notify(_broken_off(record, text))
                 raise PlatformError(f"{text}; who has the users is not known: run 'verdigris recover'") from error
+            if recovering and not record.finished:
+                raise
+            lost = isinstance(error, Conflict)  # whoever acts now holds what this run held
             record = record if record.finished else _stopped(record, error, text)
             self._write_at_the_end(record)
             self.watcher.record(record)
         self.records.leave(record)
-        try:
-            self.platform.settled()
-        except VerdigrisError as error:  # the next command does it; the outcome stands
-            self.watcher.told(f"what was held for the release is still held: {error}")
+        if not lost:
+            self._attempt("what was held for the release is still held", self.platform.settled)
         return record
 
     def _write_at_the_end(self, record: Record) -> None:
@@ -262,6 +286,17 @@ class Controller:
             changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
             changes["previous"] = record.live
         self.journal.write(journal.model_copy(update=changes))
+
+
+def _require_ended(record: Record) -> None:
+    """Stop where the users are where they should not be: the next release would take the place of who was live before.
+
+    Raises:
+        PlatformError: where an earlier run could not be taken back.
+    """
+    if record.outcome is Outcome.PERSON_NEEDED and record.live is not None:
+        said = record.objections[-1].text if record.objections else "nobody knows why"
+        raise PlatformError(f"{record.action} {record.version}, which was left here, could not be taken back: {said}")
 
 
 @contextlib.contextmanager

@@ -77,6 +77,8 @@ class Gate:
         more = dict(env or {})
         if target != REHEARSAL:  # suites are told where their target is, so that they need no credentials for it
             more["VERDIGRIS_ADDRESS"] = self.runner.address(target).model_dump_json()
+        if target == "live" and self.runner is not self.here:  # a switch was observed from here, not from there
+            more["VERDIGRIS_AWAIT"] = str(self.settings.environment(self.environment).switch_seconds)
         return self._run(suite, folder, target, expected, [], progress, stop, more)
 
     def _run(

@@ -85,6 +85,8 @@ class Release(Value):
     config: str
     migration: str | None = None
     artifact: str
+    edited: str = ""
+    """The digest of what a person made of it by hand, where a run took that as it is."""
 
     def identity(self, color: Color) -> Identity:
         """How this release answers when it stands in ``color``."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from deploy import rolling
 from deploy.back import back, restore, write_back
 from deploy.errors import NotReady, PlatformError, Refused, UsageError, VerdigrisError
+from deploy.journal import Journal
 from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
 from deploy.platform import Platform
 from deploy.release import keep, settle
@@ -138,6 +139,7 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     probe = tools.probe()
     try:
         restore(to, tools)
+        _level(to.color, tools)
         probe.start()
         probe.wait_for(10, 1.0)
         platform.hold_connections()
@@ -153,20 +155,41 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
         return
     finally:
         probe.stop()
+    _let_live(to.color, platform)
     if record.live is not None:
         keep(record.live, tools)
     record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
-def previous(platform: Platform, remembered: Deployment | None) -> Deployment | None:
+def _level(color: Color, tools: Tools) -> None:
+    """The color that users go back to gets the size of who has them; where that fails, they go all the same."""
+    try:
+        tools.platform.level(color)
+    except (NotReady, PlatformError) as error:
+        tools.told(f"{color} is smaller than who has the users: {error}")
+
+
+def _let_live(color: Color, platform: Platform) -> None:
+    """Forget until when a color was kept, now that it has the users."""
+    standing = platform.standing(color)
+    if standing is not None and standing.kept_until is not None:
+        platform.remember(standing.model_copy(update={"kept_until": None}))
+
+
+def previous(platform: Platform, journal: Journal) -> Deployment | None:
     """Who the users would go back to: what is kept in the idle color, else what the journal remembers of it.
 
-    A candidate that was held or taken back stands there too, verified perhaps; it is not who was live before.
+    A candidate that was held or taken back stands there too, verified perhaps; it is not who was live before. Where a
+    release could not be taken back by itself, it is who was live before that.
     """
-    live = platform.live().color
+    live, remembered, last = platform.live().color, journal.previous, journal.record
     if live is None:
         return None
+    if last is not None and last.outcome is Outcome.PERSON_NEEDED and last.switched and last.candidate is live:
+        standing = platform.standing(live)
+        if last.live is not None and standing is not None and standing.release == last.release:
+            return last.live
     if live is Color.LIVE:
         present = platform.standing(live)
         if remembered is None or present is None or remembered.color is not live:

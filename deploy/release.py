@@ -128,7 +128,17 @@ def _same_process(record: Record, tools: Tools, deployment: Deployment, instance
             f"the candidate was replaced or restarted while it was verified: {instance} before, {health.instance} now"
         )
         return objecting(record, "candidate-changed", Kind.NOT_VALID, text)
-    return record
+    return _same_release(record, tools.platform, deployment)
+
+
+def _same_release(record: Record, platform: Platform, deployment: Deployment) -> Record:
+    """An objection where what stands there is not the release any more that was looked at: somebody edited it."""
+    standing = platform.standing(deployment.color)
+    if standing is not None and standing.release == deployment.release:
+        return record
+    seen = f"{standing.release.version}, {standing.release.build}" if standing else "nothing"
+    text = f"what stands in {deployment.color} was changed by somebody meanwhile: it is {seen}"
+    return objecting(record, "candidate-changed", Kind.NOT_VALID, text)
 
 
 _EFFECTS: dict[Callable[[Record], Record], Callable[[Record, Tools], Record]] = {
@@ -143,6 +153,9 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe)
     deployment = candidate_of(record, tools.platform)
     if tools.platform.live().token != traffic.token:
         raise Conflict(f"traffic moved while the release was verified: it is now {tools.platform.live().token!r}")
+    live = tools.platform.standing(record.live.color) if record.live else None
+    if record.live is not None and (live is None or live.release != record.live.release):
+        raise Conflict(f"what has the users in {record.live.color} was changed by somebody while this was verified")
     if not deployment.verified or deployment.generation != record.generation:
         raise Conflict(f"what stands in {deployment.color} is not what was verified")
     tools.platform.level(deployment.color)
@@ -208,7 +221,7 @@ def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, lo
         pool.shutdown(wait=False)  # a rollback does not wait for a suite to end
     if run.done():
         record = record.with_changes(suites=(*record.suites, run.result()[0]))
-    return record.objecting(*found)
+    return record.objecting(*found) if found else _same_release(record, tools.platform, deployment)
 
 
 def settle(record: Record, tools: Tools) -> Flow:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,15 @@ from deploy.errors import PlatformError, Refused, UsageError
 from deploy.model import COLORS, Color, Identity, Traffic
 from deploy.platform import Address, Platform, open_platform
 from deploy.platform.connection import require_names
+from deploy.platform.observer import Observer
 from deploy.settings import Checks, Environment, Settings
 
 EXPECT = "VERDIGRIS_EXPECT"
 """The identity that a release tells its suites to expect; a variable, because no person types it."""
 ADDRESS = "VERDIGRIS_ADDRESS"
 """Where a release tells its suites to find their target, as JSON; they need no credentials of a cluster then."""
+AWAIT = "VERDIGRIS_AWAIT"
+"""Seconds that a release gives the target until it is reached from where its suites run; they begin in any case."""
 REHEARSAL = "VERDIGRIS_REHEARSAL"
 """Where the rehearsal of a migration is reached, and after a blank its database; the target ``rehearsal`` needs it."""
 
@@ -113,8 +117,11 @@ class Context:
         if word not in ("live", "candidate", *COLORS):
             raise UsageError(f"--target {word!r}: accepted are live, candidate, blue, green, or blue,green")
         if told := os.environ.get(ADDRESS):
-            color = self.expected.color if self.expected else None
-            return Target(word, color, Address.model_validate_json(told), self.expected, version, header, grade)
+            color, address = self.expected.color if self.expected else None, Address.model_validate_json(told)
+            if self.expected and header and (seconds := os.environ.get(AWAIT)):
+                ready = self.environment.kubernetes.ready if self.environment.kubernetes else "/"
+                Observer(address, header, ready).wait_for(self.expected, time.monotonic(), float(seconds))
+            return Target(word, color, address, self.expected, version, header, grade)
         if word == "live":
             traffic = self._live()
             if traffic is not None and traffic.color is None:

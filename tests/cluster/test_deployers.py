@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from deploy.errors import Refused
+from deploy.errors import Conflict, Refused
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
@@ -128,6 +128,17 @@ def test_fault_32_a_paused_holder_that_wakes_writes_nothing(world: ClusterWorld)
     assert world.journal() == after
     assert world.kubectl.get("service", "tiny")["spec"]["selector"] == selector
     assert world.live() == GOOD
+
+
+def test_fault_32_a_journal_is_not_written_by_an_older_generation(world: ClusterWorld) -> None:
+    """Not even by who read the newest one just before: what it goes by is the generation that it took itself."""
+    old, new = world.platform().journal, world.platform().journal
+    old.next_generation()
+    new.next_generation()
+    read = new.read()
+    with pytest.raises(Conflict, match=rf"generation {read.generation} acts on this environment now"):
+        old.write(old.read())
+    assert new.read() == read
 
 
 def test_fault_33_a_clock_that_is_wrong_takes_no_lease(world: ClusterWorld) -> None:

@@ -170,3 +170,32 @@ def test_what_ran_before_the_first_release_is_adopted(
     assert (record.live.color, record.live.release.version, record.live.release.artifact) == (Color.BLUE, GOOD, image)
     assert world.controller().rollback("it was never verified").exit_status is ExitStatus.REFUSED
     assert world.live() == NEXT
+
+
+def test_what_a_person_mended_in_place_is_what_a_failed_release_gives_back(
+    make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Where it rolls: an adopted emergency edit is what a release that is undone stands up, not what was before it."""
+    root = tmp_path_factory.mktemp("mended")
+    world = ClusterWorld(root, make_namespace(), images, name="staging", strategy="rolling")
+    world.version(GOOD)
+    world.version(BAD, "errors-with-users")
+    assert world.up().release(GOOD).exit_status is ExitStatus.CONFIRMED
+    world.kubectl("set", "env", "deployment/tiny", "MENDED=1")
+    world.kubectl("rollout", "status", "deployment/tiny", "--timeout=30s")
+    world.controller().recover()
+    assert world.release(BAD).exit_status is ExitStatus.ROLLED_BACK
+    assert world.live() == GOOD
+    (container,) = world.kubectl.get("deployment", "tiny")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "MENDED", "value": "1"} in container["env"]
+
+
+def test_a_rollback_does_not_wait_for_an_edit_of_what_fails(world: ClusterWorld) -> None:
+    """Who has the users was edited by hand and cannot say who it is: the way back asks nothing of it."""
+    old = color_of(world)
+    assert world.release(NEXT).exit_status is ExitStatus.CONFIRMED
+    live = color_of(world)
+    world.kubectl("set", "image", f"deployment/tiny-{live}", "tiny=localhost/nothing:0")
+    done = world.command("rollback", "--reason", "it is broken")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (color_of(world), world.live()) == (old, GOOD)

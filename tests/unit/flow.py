@@ -147,7 +147,7 @@ class Shop:
         """Recover, then move the users back."""
         platform = platform or self.platform(die_at)
         self.recover(platform)
-        to = previous(platform, self.journal.read().previous)
+        to = previous(platform, self.journal.read())
         made = record(to.release.version if to else "none", self.journal.next_generation(), action="rollback")
         return self.drive(rollback(made, self.tools(platform, made.generation), to))
 

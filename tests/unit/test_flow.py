@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from deploy.errors import Conflict, ExitStatus, PlatformError, UsageError
-from deploy.model import Color, Outcome, Step
+from deploy.model import Color, Outcome, Record, Step
+from deploy.platform.fake import FakePlatform
 from deploy.release import release
+from deploy.rolling import by_strategy
 from tests.unit.flow import BAD_MIGRATION, BAD_START, BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop, moments
 from tests.unit.made import record as made_record
 
@@ -257,4 +259,84 @@ def test_a_rollback_without_a_release_before_is_refused(shop: Shop) -> None:
     assert shop.rollback().exit_status is ExitStatus.REFUSED
     shop.release(BAD_WATCH)
     assert shop.rollback().exit_status is ExitStatus.REFUSED
+    assert shop.live == ONE
+
+
+def test_a_release_that_could_not_be_taken_back_is_taken_back_by_a_person(make_shop: Callable[..., Shop]) -> None:
+    """Who was live before it is who users go back to, though nothing was kept and something else was live earlier."""
+    shop = make_shop(ONE, TWO)
+    platform = shop.platform()
+    before, told = platform.hook, []
+
+    def refuse(moment: str) -> None:
+        before(moment)
+        told.append(moment)
+        if told.count("switch") > 1 and moment == "switch":
+            raise PlatformError("nothing can be written")
+
+    platform.hook = refuse
+    assert shop.release(BAD_WATCH, platform=platform).exit_status is ExitStatus.PERSON_NEEDED
+    assert shop.live == BAD_WATCH
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == TWO
+
+
+def test_a_color_that_got_its_users_back_is_not_kept_until_a_day_any_more(make_shop: Callable[..., Shop]) -> None:
+    """Its rollback window is over with that: nobody retires who has the users, or had them last."""
+    shop = make_shop(ONE, TWO)
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    platform = shop.platform()
+    kept = {color: place.deployment.kept_until is not None for color, place in platform.world.places.items()}
+    live = platform.live().color
+    assert live is not None
+    assert kept == {live: False, live.other: True}
+
+
+def at(shop: Shop, platform: FakePlatform, version: str, step: Step, act: Callable[[], object]) -> Record:
+    """Release, and do something when a step was journaled."""
+    made = made_record(version, shop.journal.next_generation(), required=SUITES)
+    last = made
+    for last in by_strategy(made, shop.tools(platform, made.generation)):
+        if last.step is step:
+            act()
+    return last
+
+
+def edit(platform: FakePlatform, color: Color) -> None:
+    """A person changes what stands in a color; it answers as before."""
+    deployment = platform.world.places[color].deployment
+    release = deployment.release.model_copy(update={"artifact": "by hand"})
+    platform.tell(color, deployment=deployment.model_copy(update={"release": release}))
+
+
+def test_users_go_back_though_their_way_was_changed_in_something_else(shop: Shop) -> None:
+    """They are still on the candidate, so the write is stale and not wrong: it is repeated on what is there now."""
+    platform = shop.platform()
+    record = at(shop, platform, BAD_WATCH, Step.ROLLBACK, lambda: platform.move(platform.live().color))
+    assert record.outcome is Outcome.ROLLED_BACK, record.objections
+    assert shop.live == ONE
+
+
+def test_users_that_a_person_moved_elsewhere_are_not_moved_by_a_rollback(shop: Shop) -> None:
+    """Nobody is where the rollback begins: it stops, and a person is needed."""
+    platform = shop.platform()
+    record = at(shop, platform, BAD_WATCH, Step.ROLLBACK, lambda: platform.move(None))
+    assert record.outcome is Outcome.PERSON_NEEDED
+
+
+def test_a_candidate_that_is_edited_while_it_is_watched_is_not_confirmed(shop: Shop) -> None:
+    """It answers as before, but no suite saw it (fault 41)."""
+    platform = shop.platform()
+    record = at(shop, platform, TWO, Step.WATCH, lambda: edit(platform, Color.GREEN))
+    assert record.outcome is Outcome.ROLLED_BACK
+    assert [objection.rule for objection in record.objections] == ["candidate-changed"]
+    assert shop.live == ONE
+
+
+def test_a_live_color_that_is_edited_while_the_candidate_is_verified_stops_the_release(shop: Shop) -> None:
+    """A rollback would put back what the person mended."""
+    platform = shop.platform()
+    record = at(shop, platform, TWO, Step.VERIFY, lambda: edit(platform, Color.BLUE))
+    assert (record.outcome, record.exit_status) == (Outcome.HELD, ExitStatus.REFUSED)
+    assert "what has the users in blue was changed by somebody" in record.objections[-1].text
     assert shop.live == ONE

@@ -40,6 +40,10 @@ def references(template: Object) -> Iterator[tuple[str, Object, str]]:
             yield "ConfigMap", volume["configMap"], "name"
         if "secret" in volume:
             yield "Secret", volume["secret"], "secretName"
+        for source in volume.get("projected", {}).get("sources", ()):
+            for key, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
+                if key in source:
+                    yield kind, source[key], "name"
 
 
 class Configuration:
@@ -64,7 +68,8 @@ class Configuration:
             made = _immutable(source)
             self.copies[kind, holder[key]] = made
             holder[key] = made["metadata"]["name"]
-        self.hash = _digest([_without_images(template) for template in self.templates])
+        own = self.templates[0]["spec"]["containers"][0]["image"]
+        self.hash = _digest([_without_image(template, own) for template in self.templates])
 
     def rendered(self, image: str) -> list[Object]:
         """The pod templates with the image pinned and the configuration hash told to them."""
@@ -115,11 +120,12 @@ def same_repository(one: str, other: str) -> bool:
     return repository(one) == repository(other)
 
 
-def _without_images(template: Object) -> Object:
-    """The template without what a release or a color puts in: images, the color, the hash itself."""
+def _without_image(template: Object, own: str) -> Object:
+    """The template without what a release or a color puts in: its own image, the color, the hash itself."""
     bare: Object = _colorless(template)
     for container in (*bare["spec"].get("initContainers", ()), *bare["spec"]["containers"]):
-        container["image"] = repository(container["image"])
+        if same_repository(container["image"], own):
+            container["image"] = repository(own)
         variables = container.get("env", ())
         container["env"] = [one for one in variables if one["name"] not in (CONFIG_VARIABLE, "RELEASE_COLOR")]
     return bare

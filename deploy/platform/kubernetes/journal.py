@@ -72,8 +72,9 @@ class ClusterJournal:
         def decide(present: Object | None) -> Object | None:
             self._require_held()
             newest = _journal(present).generation
-            if newest > max(self.generation or 0, journal.generation):
-                raise Conflict(f"generation {newest} acts on this environment now; {self.generation} is over")
+            mine = journal.generation if self.generation is None else self.generation
+            if newest > mine:
+                raise Conflict(f"generation {newest} acts on this environment now; {mine} is over")
             if present is not None and (present.get("data") or {}).get(KEY) == text:
                 return None
             return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": {KEY: text}}

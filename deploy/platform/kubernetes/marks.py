@@ -75,7 +75,7 @@ def template_digest(found: Object) -> str:
 
 def release_label(release: Release) -> str:
     """A release as the value of a label, and as the end of a name."""
-    text = f"{release.version} {release.build} {release.config} {release.artifact}"
+    text = f"{release.version} {release.build} {release.config} {release.artifact}{release.edited}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

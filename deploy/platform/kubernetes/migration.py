@@ -1,9 +1,10 @@
 """The migration: the manifests' Job with the release's image, run to its end; two never run at once."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
-from deploy.errors import Conflict, NotReady, PlatformError
+from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
 from deploy.model import Release
 from deploy.platform.kubernetes import pods as pods_module
 from deploy.platform.kubernetes.api import Cluster
@@ -37,7 +38,9 @@ class Migrations:
         """
         if self.base is None:
             return "no migration is configured"
-        if release.migration is not None and self.schema.settings is not None:
+        if release.migration is None:
+            return "not run: the release names no migration"
+        if self.schema.settings is not None:
             try:
                 if not self.schema.needs(release):
                     return f"not run: the database is at {release.migration} already"
@@ -69,7 +72,14 @@ class Migrations:
                 "spec": {**self.base["spec"], "template": template},
             }
         )
-        return self._await_end(name)
+        try:
+            return self._await_end(name)
+        except (Conflict, NotReady):
+            raise
+        except BaseException:  # nobody waits for it any more, so it must not go on
+            with contextlib.suppress(VerdigrisError):
+                self.cluster.delete("Job", name)
+            raise
 
     def _await_end(self, name: str) -> str:
         deadline = time.monotonic() + self.seconds

@@ -44,6 +44,11 @@ class Workers:
                     self._await_gone(others)
             self._scale(one, int(one["spec"].get("replicas", 1)))
 
+    def present(self, place: Color) -> list[Object]:
+        """A color's, as far as they are there."""
+        found = (self.cluster.get("Deployment", one["metadata"]["name"]) for one in self.manifests.workers[place])
+        return [one for one in found if one is not None]
+
     def take_away(self, place: Color) -> None:
         """Delete a color's."""
         for one in self.manifests.workers[place]:
