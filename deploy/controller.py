@@ -14,7 +14,7 @@ from deploy import recovery
 from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalStore, actor
-from deploy.model import Deployment, Kind, Objection, Outcome, Record, Step, exit_status_of, now
+from deploy.model import Deployment, Outcome, Record, Step, now
 from deploy.platform import Platform, open_platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
@@ -22,7 +22,7 @@ from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.settings import Settings
-from deploy.tools import Flow, Signals, Tools
+from deploy.tools import Flow, Signals, Tools, broken_off, stopped
 from deploy.verify import Verifier
 from deploy.watcher import Silent, Watcher
 
@@ -131,7 +131,7 @@ class Controller:
     ) -> Iterator[None]:
         with self.journal.lock(action), self._signals(receive or self.signals.receive):
             if recover and (record := self._recover()) is not None:
-                _require_ended(record)
+                recovery.require_ended(record)
             yield
 
     @contextlib.contextmanager
@@ -254,12 +254,12 @@ class Controller:
         except VerdigrisError as error:
             text = self.redactor.text(str(error))
             if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
-                self.records.notify(_broken_off(record, text))
+                self.records.notify(broken_off(record, text))
                 raise PlatformError(f"{text}; who has the users is not known: run 'verdigris recover'") from error
             if recovering and not record.finished:
                 raise
             lost = isinstance(error, Conflict)  # whoever acts now holds what this run held
-            record = record if record.finished else _stopped(record, error, text)
+            record = record if record.finished else stopped(record, error, text)
             self._write_at_the_end(record)
             self.watcher.record(record)
         self.records.leave(record)
@@ -288,17 +288,6 @@ class Controller:
         self.journal.write(journal.model_copy(update=changes))
 
 
-def _require_ended(record: Record) -> None:
-    """Stop where the users are where they should not be: the next release would take the place of who was live before.
-
-    Raises:
-        PlatformError: where an earlier run could not be taken back.
-    """
-    if record.outcome is Outcome.PERSON_NEEDED and record.live is not None:
-        said = record.objections[-1].text if record.objections else "nobody knows why"
-        raise PlatformError(f"{record.action} {record.version}, which was left here, could not be taken back: {said}")
-
-
 @contextlib.contextmanager
 def _nothing_touched() -> Iterator[None]:
     """Before the first record there is nothing that could be unknown: the run is refused (fault 7)."""
@@ -306,22 +295,6 @@ def _nothing_touched() -> Iterator[None]:
         yield
     except PlatformError as error:
         raise Refused(f"{error}; nothing was touched") from error
-
-
-def _stopped(record: Record, error: VerdigrisError, text: str) -> Record:
-    """The record of a run that broke off before users were moved: refused in its first step, held later."""
-    refused = record.step is Step.PREPARE or isinstance(error, (Refused, UsageError))
-    found = Objection(rule="refused", kind=Kind.REFUSED if refused else Kind.NOT_CONCLUSIVE, text=text)
-    status = exit_status_of((found,)) if isinstance(error, PlatformError) else error.exit_status
-    outcome = Outcome.REFUSED if record.step is Step.PREPARE else Outcome.HELD
-    return record.objecting(found).at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
-
-
-def _broken_off(record: Record, text: str) -> Record:
-    """What is told of a run after which nobody knows who has the users; its journal stays, for ``recover``."""
-    record = record.objecting(Objection(rule="unknown", kind=Kind.NOT_CONCLUSIVE, text=text))
-    outcome = Outcome.PERSON_NEEDED
-    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=ExitStatus.PERSON_NEEDED)
 
 
 def _interrupt(_name: str) -> None:

@@ -177,6 +177,17 @@ def _let_live(color: Color, platform: Platform) -> None:
         platform.remember(standing.model_copy(update={"kept_until": None}))
 
 
+def require_ended(record: Record) -> None:
+    """Stop where the users are where they should not be: the next release would take the place of who was live before.
+
+    Raises:
+        PlatformError: where an earlier run could not be taken back.
+    """
+    if record.outcome is Outcome.PERSON_NEEDED and record.live is not None:
+        said = record.objections[-1].text if record.objections else "nobody knows why"
+        raise PlatformError(f"{record.action} {record.version}, which was left here, could not be taken back: {said}")
+
+
 def previous(platform: Platform, journal: Journal) -> Deployment | None:
     """Who the users would go back to: what is kept in the idle color, else what the journal remembers of it.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deploy.errors import ExitStatus, Interrupted
+from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
 from deploy.platform import Platform
 from deploy.probe import Probe
@@ -82,3 +82,19 @@ def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
 def noting(record: Record, name: str, text: str) -> Record:
     """The record with one more fact for the report."""
     return record.with_changes(notes={**record.notes, name: text})
+
+
+def stopped(record: Record, error: VerdigrisError, text: str) -> Record:
+    """The record of a run that broke off before users were moved: refused in its first step, held later."""
+    refused = record.step is Step.PREPARE or isinstance(error, (Refused, UsageError))
+    found = Objection(rule="refused", kind=Kind.REFUSED if refused else Kind.NOT_CONCLUSIVE, text=text)
+    status = exit_status_of((found,)) if isinstance(error, PlatformError) else error.exit_status
+    outcome = Outcome.REFUSED if record.step is Step.PREPARE else Outcome.HELD
+    return record.objecting(found).at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
+
+
+def broken_off(record: Record, text: str) -> Record:
+    """What is told of a run after which nobody knows who has the users; its journal stays, for ``recover``."""
+    record = record.objecting(Objection(rule="unknown", kind=Kind.NOT_CONCLUSIVE, text=text))
+    outcome = Outcome.PERSON_NEEDED
+    return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=ExitStatus.PERSON_NEEDED)
