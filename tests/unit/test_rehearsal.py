@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import SettingsError
+from deploy.errors import NotReady, SettingsError
 from deploy.model import COLORS, Color
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.rehearsal import Rehearsals
 from deploy.platform.kubernetes.schema import largest
 from deploy.settings import DatabaseSettings
+from tests.unit.made import deployment
 
 K8S = Path(__file__).resolve().parents[2] / "k8s"
 REFERENCE = {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "copy", "key": "live"}}}
@@ -102,6 +103,40 @@ def test_nobody_chooses_a_rehearsals_pod() -> None:
     assert made["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert made["metadata"]["name"] != rendered["metadata"]["name"]
     assert rendered["spec"]["template"]["metadata"]["labels"]["color"] == "green"
+
+
+class Unknown:
+    """No database of the settings."""
+
+    settings = None
+
+
+class Migrating:
+    """The manifests have a migration."""
+
+    base = {"kind": "Job"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param(Unknown, id="no-database"),
+        pytest.param(
+            type("Mute", (), {"settings": Known.settings.model_copy(update={"revision_query": None})}), id="no-query"
+        ),
+    ],
+)
+def test_a_migration_that_nobody_can_prove_is_refused(schema: Any) -> None:
+    """It would run on the users' database unseen; where the release names no level, nothing is run."""
+    parts: Any = (schema(), Standing(), Migrating(), print)
+    made, live = Rehearsals(*parts), deployment()
+    with (
+        pytest.raises(NotReady, match="do not say how the database's level is read"),
+        made.rehearse(live.release.model_copy(update={"migration": "0002"}), live),
+    ):
+        pytest.fail("nothing was proved")
+    with made.rehearse(live.release.model_copy(update={"migration": None}), live) as rehearsed:
+        assert rehearsed is None
 
 
 @pytest.mark.parametrize(

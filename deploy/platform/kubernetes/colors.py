@@ -122,9 +122,9 @@ class Colors:
         self._seen.pop(place, None)
         rendered, *workers = self.renderings.of(release, place)
         deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
-        self.workers.bring(workers, place)
         applied = self._apply(rendered, deployment, replicas)
         self._await_ready(deployment)
+        self.workers.bring(workers, place)  # not before: where it rolls they run at once
         self._stamp_template(deployment, template_digest(applied))
         return deployment
 

@@ -57,13 +57,20 @@ class Rehearsals:
         """The live version on a migrated copy for the time of the block; ``None`` where the release migrates nothing.
 
         Raises:
-            NotReady: where the migration fails on the copy, or the live version does not become ready on it.
+            NotReady: where the migration fails on the copy, or the live version does not become ready on it, or nobody
+                can say what the migration does.
             PlatformError: where the database cannot be asked or copied.
         """
         settings = self.schema.settings
-        if self.migrations.base is None or settings is None or settings.revision_query is None:
+        if self.migrations.base is None or release.migration is None:
             yield None
             return
+        if settings is None or settings.revision_query is None:
+            raise NotReady(
+                f"the manifests migrate, {release.version} needs {release.migration}, and the settings do not say how "
+                "the database's level is read: name the database, with its revision_query, or do without the proof: "
+                "database.rehearse = false"
+            )
         if not self.schema.needs(release):
             yield None
             return
