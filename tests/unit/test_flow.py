@@ -187,8 +187,8 @@ def test_a_rollback_whose_answer_is_lost_is_not_taken_for_failed(shop: Shop) -> 
     assert shop.live == ONE
 
 
-def test_a_rollback_that_cannot_be_written_needs_a_person(shop: Shop) -> None:
-    """It is tried until the time for a switch is over (fault 37)."""
+def without_a_way_back(shop: Shop) -> FakePlatform:
+    """A platform on which users can be moved once."""
     platform = shop.platform()
     before, told = platform.hook, []
 
@@ -199,6 +199,12 @@ def test_a_rollback_that_cannot_be_written_needs_a_person(shop: Shop) -> None:
             raise PlatformError("nothing can be written")
 
     platform.hook = refuse
+    return platform
+
+
+def test_a_rollback_that_cannot_be_written_needs_a_person(shop: Shop) -> None:
+    """It is tried until the time for a switch is over (fault 37)."""
+    platform = without_a_way_back(shop)
     assert shop.release(BAD_WATCH, platform=platform).exit_status is ExitStatus.PERSON_NEEDED
 
 
@@ -265,16 +271,7 @@ def test_a_rollback_without_a_release_before_is_refused(shop: Shop) -> None:
 def test_a_release_that_could_not_be_taken_back_is_taken_back_by_a_person(make_shop: Callable[..., Shop]) -> None:
     """Who was live before it is who users go back to, though nothing was kept and something else was live earlier."""
     shop = make_shop(ONE, TWO)
-    platform = shop.platform()
-    before, told = platform.hook, []
-
-    def refuse(moment: str) -> None:
-        before(moment)
-        told.append(moment)
-        if told.count("switch") > 1 and moment == "switch":
-            raise PlatformError("nothing can be written")
-
-    platform.hook = refuse
+    platform = without_a_way_back(shop)
     assert shop.release(BAD_WATCH, platform=platform).exit_status is ExitStatus.PERSON_NEEDED
     assert shop.live == BAD_WATCH
     assert shop.rollback().exit_status is ExitStatus.CONFIRMED
