@@ -46,10 +46,10 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
         try:
             if failed is not None:
                 present = platform.live()
-                if present.color is old.color:
-                    return  # it was written, only nobody said so
                 if isinstance(failed, Conflict) and (present.color is not moved.color or present.token == moved.token):
                     raise failed
+                if present.color is old.color:
+                    return  # it was written, only nobody said so
                 moved = present if present.color is moved.color else moved
             platform.switch(old.color, moved, record.generation)
         except (PlatformError, Conflict) as error:
