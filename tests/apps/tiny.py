@@ -11,6 +11,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 
 PLAN = json.loads((Path.cwd() / "build.json").read_text())
 FAULT = PLAN.get("fault", "")
@@ -78,6 +79,11 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for this host's own name, which can take it 10 s."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "tiny", self.server_address[1]
 
 
 def crash_with_users() -> None:
