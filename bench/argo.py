@@ -7,6 +7,7 @@ again and again: what ``kubectl argo rollouts undo`` does.
 Source: https://argo-rollouts.readthedocs.io/en/stable/features/bluegreen/ and .../features/rollback/
 """
 
+import copy
 import json
 import os
 import shutil
@@ -43,9 +44,8 @@ class Argo:
         stand: an environment that is up, and in which nothing was released.
     """
 
-    def __init__(self, stand: Stand, folder: Path) -> None:
+    def __init__(self, stand: Stand) -> None:
         self.stand = stand
-        self.folder = folder
         self.transport = stand.platform().cluster.transport
         self.users = stand.platform().users()
 
@@ -94,7 +94,7 @@ class Argo:
         wait_until(healthy, f"Argo says that {version} is healthy", 60)
 
     def _rollout(self) -> dict[str, Any]:
-        spec = {**self._deployment["spec"], "template": json.loads(json.dumps(self._deployment["spec"]["template"]))}
+        spec = copy.deepcopy(self._deployment["spec"])
         spec["selector"] = {"matchLabels": {"app": "tiny"}}
         spec["template"]["metadata"]["labels"] = {"app": "tiny"}
         spec["template"]["spec"]["containers"] = [self._container("1")]
@@ -129,7 +129,7 @@ def argo(stand: Stand, admin: Kubectl, folder: Path) -> Iterator[Argo]:
     with _kinds(source, admin), log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
-            yield Argo(stand, folder)
+            yield Argo(stand)
         finally:
             process.terminate()
             process.wait(20)
