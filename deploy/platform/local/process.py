@@ -98,9 +98,21 @@ def _process(started: Started) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(started.pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        return None if _zombie(process) else process
     except psutil.NoSuchProcess:
         return None
+
+
+def _zombie(process: psutil.Process) -> bool:
+    """Whether it ended and only waits for its parent.
+
+    A process whose first thread ended is shown as a zombie while its other threads still run, or still have its files:
+    its ports are free with the last of them.
+    """
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    except psutil.ZombieProcess:  # macOS tells nothing more of one
+        return True
 
 
 def _start_time(pid: int) -> float | None:
@@ -128,7 +140,7 @@ def marked(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) == mark and not _zombie(process):
                 found.append(process)
     return found
 
@@ -170,7 +182,7 @@ def _ended(process: psutil.Process) -> bool:
     if process.pid in _children and _children[process.pid].poll() is not None:
         return True
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        return not process.is_running() or _zombie(process)
     except psutil.NoSuchProcess:
         return True
 
