@@ -4,7 +4,7 @@ import time
 
 from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
 from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
-from deploy.tools import Flow, Tools, finish, noting, objecting
+from deploy.tools import Flow, Tools, finish, noting, objecting, take_along
 
 
 def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
@@ -29,6 +29,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback was not observed: {observation.reason}")
         yield finish(record, Outcome.PERSON_NEEDED)
         return
+    take_along(old.color, tools)
     record = noting(
         record, "rollback observed", f"{1000 * (observation.seconds + written - decided):.0f} ms after the decision"
     )

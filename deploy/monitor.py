@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from deploy.model import Deployment, Identity, Objection
 from deploy.platform import Platform
@@ -13,6 +14,26 @@ from deploy.settings import WatchSettings
 from deploy.watch_policy import View, objections
 
 TICK = 0.05
+FOLLOWING = 0.5
+"""Seconds between two looks at what must run once."""
+
+
+class Start(NamedTuple):
+    """From where on a watch judges: everything that users asked since they were all on the release."""
+
+    at: float
+    """When that was observed, as ``time.monotonic()`` has it."""
+    clock: float
+    """The same in seconds since the epoch."""
+    sample: int
+    """How many samples the probe had then; one of those after it may have been sent before."""
+    logged: int
+    """How long the release's log was before users met it."""
+
+
+def start(probe: Probe, logged: int) -> Start:
+    """From now on."""
+    return Start(time.monotonic(), time.time(), len(probe.since(0)), logged)
 
 
 def watch(
@@ -22,37 +43,41 @@ def watch(
     probe: Probe,
     suite: Callable[[], tuple[Objection, ...] | None],
     progress: Callable[[float, int, int], None],
-    logged: int | None = None,
+    start: Start,
 ) -> tuple[Objection, ...]:
-    """Watch until the time is over.
+    """Watch until the time is over and what must run once has gone with the users.
 
     Args:
         deployment: who has the users.
         suite: what smoke through the users' address came to: ``None`` while it runs.
         progress: told seconds watched, samples and lost.
-        logged: from where on the log counts; without it, from its present end.
+        start: from where on it judges; the time of the watch counts from now.
 
     Returns:
         The first objections there are, at once; none where the whole watch went by without one.
     """
-    began, first = time.monotonic(), len(probe.since(0))
+    began, taken, offset = time.monotonic(), start.sample, start.logged
     seen = Seen(settings, deployment.identity)
     pattern = re.compile(settings.log_errors) if settings.log_errors else None
-    offset = platform.log(deployment.color)[1] if logged is None else logged
     lines: list[str] = []
+    there, asked = False, -FOLLOWING
     while True:
         watched = time.monotonic() - began
+        if not there and watched - asked >= FOLLOWING:
+            there, asked = platform.follow(deployment.color), watched
         if pattern is not None:
             text, offset = platform.log(deployment.color, offset)
             lines += [line for line in text.splitlines() if pattern.search(line)]
         health = platform.health(deployment.color)
-        planned = max(0, probe.planned(began) - 1)  # what is asked above may take its time; the probe goes on meanwhile
-        seen.add(probe.since(first + seen.total))
+        planned = max(0, probe.planned(start.at) - 1)  # what is asked above takes its time; the probe goes on
+        new = probe.since(taken)
+        taken += len(new)
+        seen.add(sample for sample in new if sample.at >= start.clock)
         found = objections(seen.view(planned, health, tuple(lines)))
         judged = suite()
         found += judged or ()
         progress(watched, seen.total, seen.lost)
-        if found or (watched >= settings.seconds and judged is not None):
+        if found or (watched >= settings.seconds and judged is not None and there):
             return found
         time.sleep(TICK)
 

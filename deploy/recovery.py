@@ -14,7 +14,7 @@ from deploy.journal import Journal
 from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
 from deploy.platform import Platform
 from deploy.release import keep, settle
-from deploy.tools import Flow, Tools, finish, noting, objecting, rolls
+from deploy.tools import Flow, Tools, finish, noting, objecting, rolls, take_along
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
@@ -155,6 +155,7 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
         return
     finally:
         probe.stop()
+    take_along(to.color, tools)
     _let_live(to.color, platform)
     if record.live is not None:
         keep(record.live, tools)

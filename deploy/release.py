@@ -50,6 +50,7 @@ def release(record: Record, tools: Tools) -> Flow:
         record = record.at(Step.SWITCH, f"users go to {record.candidate}")
         yield record
         deployment, moved, observation = _switch(record, tools, traffic)
+        start = monitor.start(probe, logged)
     except Interrupted as signal:
         yield finish(
             objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD
@@ -63,7 +64,7 @@ def release(record: Record, tools: Tools) -> Flow:
         if observation.complete:
             seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
             record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
-            yield from _switched(record, tools, deployment, moved, probe, logged)
+            yield from _switched(record, tools, deployment, moved, probe, start)
         else:
             text = f"the switch was not observed: {observation.reason}"
             yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
@@ -175,7 +176,9 @@ def _switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Deployment,
     return deployment, moved, platform.observe(deployment.identity, written)
 
 
-def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traffic, probe: Probe, logged: int) -> Flow:
+def _switched(
+    record: Record, tools: Tools, deployment: Deployment, moved: Traffic, probe: Probe, start: monitor.Start
+) -> Flow:
     """The watch, and what follows from it; from here on a signal means: back."""
     platform = tools.platform
     record = record.at(Step.WATCH, f"for {tools.environment.watch.seconds:g} s ({tools.environment.watch.profile})")
@@ -186,7 +189,7 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     platform.hold_connections()  # now, so that a rollback need not ask the candidate for anything
     try:
         with tools.signals.interruptible():
-            record = watch(record, tools, deployment, probe, logged)
+            record = watch(record, tools, deployment, probe, start)
     except Interrupted as signal:
         record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
     except (VerdigrisError, OSError) as error:  # a watch that cannot go on has not proven anything
@@ -197,12 +200,8 @@ def _switched(record: Record, tools: Tools, deployment: Deployment, moved: Traff
     yield from settle(record, tools)
 
 
-def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, logged: int | None = None) -> Record:
-    """Watch the users on the candidate, with smoke through their address beside it.
-
-    Args:
-        logged: how long the candidate's log was before users met it; without it, what is logged from now on counts.
-    """
+def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, start: monitor.Start) -> Record:
+    """Watch the users on the candidate from ``start`` on, with smoke through their address beside it."""
     stop, pool = threading.Event(), ThreadPoolExecutor(1)
     first = "smoke" if "smoke" in record.required else record.required[0]
     run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
@@ -214,7 +213,7 @@ def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, lo
             probe,
             lambda: run.result()[1] if run.done() else None,
             tools.watched,
-            logged,
+            start,
         )
     finally:
         stop.set()

@@ -9,13 +9,14 @@ back.
 import time
 from collections.abc import Callable
 
+from deploy import monitor
 from deploy.errors import Conflict, Interrupted, NotReady, PlatformError, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.release import candidate_of, migrate, release, verify, watch
-from deploy.tools import Flow, Tools, finish, noting, objecting, rolls
+from deploy.tools import Flow, Tools, finish, noting, objecting, rolls, take_along
 
 LOG_LINES, LOG_LETTERS = 5, 1000
 """How much of the log of a candidate that is undone its record keeps."""
@@ -121,6 +122,7 @@ def _deploy(record: Record, tools: Tools, probe: Probe) -> Record:
     if not observation.complete:
         text = f"users are not all answered by {record.version}: {observation.reason}"
         return objecting(record, "deploy", Kind.FAILED, text)
+    take_along(deployment.color, tools)
     seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
     return noting(record, "deploy observed", f"{1000 * observation.seconds:.0f} ms after it was ready, {seen}")
 
@@ -134,7 +136,8 @@ def _watch(record: Record, tools: Tools, probe: Probe) -> Record:
     if record.live is None:
         probe.start()
         probe.wait_for(1, 2.0)
-    return watch(record, tools, deployment, probe)
+    start = monitor.start(probe, tools.platform.log(deployment.color)[1])
+    return watch(record, tools, deployment, probe, start)
 
 
 def _untouched(record: Record, platform: Platform, traffic: Traffic) -> bool:
@@ -210,6 +213,7 @@ def _put_back(old: Deployment, tools: Tools) -> None:
     observation = platform.observe(old.identity, time.monotonic())
     if not observation.complete:
         raise NotReady(f"it was not observed: {observation.reason}")
+    take_along(old.color, tools)
 
 
 def go_back(record: Record, tools: Tools) -> Flow:

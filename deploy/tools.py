@@ -59,6 +59,14 @@ def rolls(platform: Platform) -> bool:
     return Color.LIVE in platform.places
 
 
+def take_along(color: Color, tools: Tools) -> None:
+    """Begin to bring what must run once to who has the users now; where it takes longer, the end of the run does it."""
+    try:
+        tools.platform.follow(color)
+    except PlatformError as error:
+        tools.told(f"what must run once has not moved yet: {error}")
+
+
 def finish(record: Record, outcome: Outcome) -> Record:
     """The last record, with its exit status."""
     fixed = {

@@ -209,6 +209,16 @@ class Platform(Protocol):
             since: ``time.monotonic()`` of the write.
         """
 
+    def follow(self, color: Color) -> bool:
+        """Let what must run once, such as a scheduler, go with the users to ``color``: a step, which waits for nothing.
+
+        Returns:
+            Whether it runs there, and nowhere else.
+
+        Raises:
+            PlatformError: where it does not leave the other color.
+        """
+
     def hold_connections(self) -> None:
         """Open the kept-alive connections that the next ``observe`` looks at."""
 

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from deploy.errors import ExitStatus
-from deploy.model import Color, Outcome, Step
+from deploy.model import Color, Outcome, Record, Step
+from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
@@ -66,21 +67,31 @@ def workers(world: ClusterWorld) -> dict[str, int]:
     return {color: sizes.get(f"tiny-worker-{color}", 0) for color in ("blue", "green")}
 
 
+class Look(Silent):
+    """Counts what must run once at every step."""
+
+    def __init__(self, world: ClusterWorld) -> None:
+        self.world = world
+        self.seen: dict[Step, dict[str, int]] = {}
+
+    def record(self, record: Record) -> None:
+        """Count, when a step is journaled and its effect comes next."""
+        self.seen[record.step] = workers(self.world)
+
+
 def test_what_must_run_once_moves_with_the_switch_and_with_the_rollback(world: ClusterWorld) -> None:
     """A candidate has none of it; at no moment do both colors."""
     old = live(world)
-    seen = {}
-
-    def look(step: Step) -> At:
-        return At(step, lambda: seen.update({step: workers(world)}))
-
     assert workers(world) == {old: 1, old.other: 0}
-    assert world.controller(look(Step.SWITCH)).release(NEXT).exit_status is ExitStatus.CONFIRMED
-    assert seen[Step.SWITCH] == {old: 1, old.other: 0}
-    assert workers(world) == {old.other: 1, old: 0}
-    record = world.controller(look(Step.ROLLBACK)).release(BAD)
+    good = Look(world)
+    assert world.controller(good).release(NEXT).exit_status is ExitStatus.CONFIRMED
+    assert good.seen[Step.SWITCH] == {old: 1, old.other: 0}
+    assert good.seen[Step.SETTLE] == {old.other: 1, old: 0}, "the watch is over when it has moved"
+    bad = Look(world)
+    record = world.controller(bad).release(BAD)
     assert record.outcome is Outcome.ROLLED_BACK, record.objections
-    assert seen[Step.ROLLBACK] == {old: 1, old.other: 0}
+    assert bad.seen[Step.SWITCH] == {old.other: 1, old: 0}
+    assert all(sum(seen.values()) <= 1 for seen in (*good.seen.values(), *bad.seen.values()))
     assert workers(world) == {old.other: 1, old: 0}
     image = json.loads((world.root / "images" / f"{NEXT}.json").read_text())["image"]
     template = world.kubectl.get("deployment", f"tiny-worker-{old.other}")["spec"]["template"]

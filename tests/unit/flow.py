@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -103,7 +104,8 @@ class Users(Probe):
         answer = self.platform.answer(None)
         bad = answer.identity is not None and answer.identity.version == BAD_WATCH
         header = answer.identity.header() if answer.identity else None
-        return [Sample(at=0, milliseconds=1, status=500 if bad else answer.status, identity=header, kept=False)]
+        status = 500 if bad else answer.status
+        return [Sample(at=time.time(), milliseconds=1, status=status, identity=header, kept=False)]
 
 
 class Shop:

@@ -47,6 +47,23 @@ def test_a_first_release_that_fails_its_watch_needs_a_person(make_shop: Callable
     assert "nothing to go back to" in record.objections[-1].text
 
 
+def test_a_watch_is_not_over_before_what_runs_once_has_followed_the_users(shop: Shop) -> None:
+    """It is asked for until it is there, however short the watch."""
+    platform = shop.platform()
+    platform.following = 2
+    assert shop.release(TWO, platform=platform).outcome is Outcome.CONFIRMED
+    assert platform.following == 0
+
+
+def test_what_runs_once_and_does_not_follow_takes_the_release_back(shop: Shop) -> None:
+    """A release whose scheduler cannot run is not confirmed, and the way back does not depend on it."""
+    platform = shop.platform()
+    platform.faults["follow"] = PlatformError("the pods of shop-cron-blue do not go away")
+    record = shop.release(TWO, platform=platform)
+    assert (record.outcome, shop.live) == (Outcome.ROLLED_BACK, ONE)
+    assert "shop-cron-blue do not go away" in record.objections[0].text
+
+
 def test_an_unknown_version_touches_nothing(shop: Shop) -> None:
     """The journal is ahead of the world by prepare alone, and recover has nothing to undo."""
     before = shop.platform().world

@@ -53,6 +53,8 @@ class FakePlatform:
         self.behind: Color | None = None
         """A color that still answers some users, whatever a switch wrote."""
         self.held = 0
+        self.following = 0
+        """How many more steps what must run once takes to follow the users."""
         self.told: Callable[[str], None] = lambda _text: None
         self.path = root / "fake.json"
 
@@ -219,6 +221,12 @@ class FakePlatform:
         complete = answer.identity == identity
         reason = "" if complete else f"users are still answered by: {answer.seen}"
         return Observation(complete=complete, seconds=0, fresh=1, kept=kept, reason=reason)
+
+    def follow(self, color: Color) -> bool:  # noqa: ARG002 - nothing runs once here
+        """Whether what must run once arrived; where a test says so, only later."""
+        self._fail("follow")
+        self.following, there = max(0, self.following - 1), not self.following
+        return there
 
     def adopt(self) -> str | None:
         """Nobody edits a color by hand here."""

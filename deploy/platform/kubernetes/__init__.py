@@ -7,9 +7,9 @@ configuration, and that one selector; Service and Ingress themselves are applied
 import time
 from contextlib import AbstractContextManager
 
-from deploy.errors import Conflict, NotReady, PlatformError
-from deploy.model import Color, Deployment, Identity, Release, Traffic
-from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
+from deploy.errors import Conflict, NotReady
+from deploy.model import Color, Deployment, Release, Traffic
+from deploy.platform.base import Address, Answer, Health, Rehearsed
 from deploy.platform.kubernetes import adoption, image, suites
 from deploy.platform.kubernetes.configuration import require_named
 from deploy.platform.kubernetes.marks import release_label
@@ -170,19 +170,9 @@ class KubernetesPlatform(Parts):
             raise Conflict(f"{self.name} rolls: there is nothing to switch" if self.rolling else f"{to} is no place")
         return self.gate.switch(to, expected, generation)
 
-    def observe(self, identity: Identity, since: float) -> Observation:
-        """Look until every answer is the identity's; what must run once goes with the users."""
-        observation = super().observe(identity, since)
-        if observation.complete:
-            self._follow(identity.color)
-        return observation
-
-    def _follow(self, live: Color | None) -> None:
-        """What must run once goes with the users; where that fails now, the end of the release does it."""
-        try:
-            self.colors.workers.follow(live)
-        except PlatformError as error:
-            self.told(f"what must run once has not moved yet: {error}")
+    def follow(self, color: Color) -> bool:
+        """Stop what must run once in the other color; where it is gone, start it in this one."""
+        return self.colors.workers.follow(color)
 
     def adopt(self) -> str | None:
         """Take what a person did to who has the users as it is."""
@@ -202,7 +192,7 @@ class KubernetesPlatform(Parts):
         """Give the autoscalers their limits back; what must run once runs with the live color; forget what is old."""
         for place in self.places:
             self.environs.release_hold(self.manifests, place)
-        self.colors.workers.follow(self.live().color)
+        self.colors.workers.settle(self.live().color)
         previous = self.journal.read().previous
         standing = [self.standing(place) for place in self.places]
         self.colors.renderings.prune({release_label(one.release) for one in (*standing, previous) if one})

@@ -15,6 +15,8 @@ from deploy.platform.kubernetes.marks import labels
 from deploy.platform.kubernetes.transport import Object
 
 PAUSE = 0.1
+GRACE = 30
+"""Seconds that a pod has to end where its manifest names none, as Kubernetes has it."""
 
 
 class Workers:
@@ -23,6 +25,8 @@ class Workers:
     def __init__(self, cluster: Cluster, manifests: Manifests) -> None:
         self.cluster = cluster
         self.manifests = manifests
+        self._leaving: dict[str, float] = {}
+        """Until when the pods of each are waited for."""
 
     def bring(self, rendered: list[Object], place: Color) -> None:
         """Bring a release's into its color, without pods; where users are on it already, as many as it had."""
@@ -32,17 +36,28 @@ class Workers:
             wanted["spec"]["replicas"] = size
             self.cluster.apply(wanted)
 
-    def follow(self, live: Color | None) -> None:
-        """Let those of the live color run, and no others."""
-        for place, workers in self.manifests.workers.items():
-            if place is not live:
-                for one in workers:
-                    self._scale(one, 0)
-        for one in self.manifests.workers[live] if live is not None else ():
-            for place, others in self.manifests.workers.items():
-                if place is not live:
-                    self._await_gone(others)
+    def follow(self, live: Color | None) -> bool:
+        """Stop those of any other color; where they are gone, start the live color's. Whether that is done.
+
+        Raises:
+            PlatformError: where one does not go away, its grace period long over.
+        """
+        others = [one for place, workers in self.manifests.workers.items() if place is not live for one in workers]
+        for one in others:
+            self._scale(one, 0)
+        wanted = self.manifests.workers[live] if live is not None else []
+        if not wanted:
+            return True
+        if any(self._still_there(one) for one in others):
+            return False
+        for one in wanted:
             self._scale(one, int(one["spec"].get("replicas", 1)))
+        return True
+
+    def settle(self, live: Color | None) -> None:
+        """The same, to its end."""
+        while not self.follow(live):
+            time.sleep(PAUSE)
 
     def present(self, place: Color) -> list[Object]:
         """A color's, as far as they are there."""
@@ -62,13 +77,14 @@ class Workers:
 
         self.cluster.change("Deployment", worker["metadata"]["name"], decide)
 
-    def _await_gone(self, workers: list[Object]) -> None:
-        deadline = time.monotonic() + self.cluster.patience
-        for one in workers:
-            selector = labels(one["spec"]["selector"]["matchLabels"])
-            while self.cluster.list("Pod", selector):
-                if time.monotonic() > deadline:
-                    raise PlatformError(
-                        f"the pods of {one['metadata']['name']} do not go away; two must not run at once"
-                    )
-                time.sleep(PAUSE)
+    def _still_there(self, worker: Object) -> bool:
+        """Whether it has pods; how long they are waited for counts from the first look."""
+        name, spec = worker["metadata"]["name"], worker["spec"]
+        if not self.cluster.list("Pod", labels(spec["selector"]["matchLabels"])):
+            self._leaving.pop(name, None)
+            return False
+        grace = spec["template"]["spec"].get("terminationGracePeriodSeconds", GRACE)
+        limit = self._leaving.setdefault(name, time.monotonic() + grace + self.cluster.patience)
+        if time.monotonic() > limit:
+            raise PlatformError(f"the pods of {name} do not go away; two must not run at once")
+        return True

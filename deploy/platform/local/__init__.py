@@ -213,6 +213,10 @@ class LocalPlatform(Observing, Machine):
         self.router.route_users(to, token, self.added(deployment))
         return Traffic(color=to, identity=deployment.identity, token=token)
 
+    def follow(self, color: Color) -> bool:  # noqa: ARG002 - each verb is called alike
+        """Nothing must run once here."""
+        return True
+
     def adopt(self) -> str | None:
         """Nobody edits a color by hand here."""
         return None

@@ -1,0 +1,58 @@
+"""What a watch looks at, and from when on."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy import monitor
+from deploy.model import Color, Deployment, Objection
+from deploy.platform import Address
+from deploy.platform.fake import FakePlatform
+from deploy.probe import Probe
+from deploy.samples import Sample
+from deploy.settings import WatchSettings
+from tests.unit.flow import GOOD, VERSIONS, Shop
+from tests.unit.made import OTHER
+
+Watch = Callable[[list[Sample]], tuple[Objection, ...]]
+BEFORE, SINCE = 100.0, 101.0
+"""Seconds since the epoch: before the switch was observed, and after it."""
+
+
+@pytest.fixture
+def watch(shop: Shop, tmp_path: Path) -> Watch:
+    """A watch that is over at once, of a probe that saw some samples since the switch was observed."""
+    platform = FakePlatform(shop.root, VERSIONS)
+    deployment = platform.standing(platform.live().color or Color.BLUE)
+    assert deployment is not None
+
+    def watched(samples: list[Sample]) -> tuple[Objection, ...]:
+        probe = Probe(Address(url="http://shop.invalid"), "/", 1, "x-release", tmp_path / "probe.jsonl")
+        probe.samples += samples
+        start = monitor.Start(time.monotonic(), (BEFORE + SINCE) / 2, 0, 0)
+        settings = WatchSettings(seconds=0.001, rate=1000, window=1)
+        return monitor.watch(deployment, platform, settings, probe, lambda: (), lambda *_: None, start)
+
+    return watched
+
+
+def answer(deployment: Deployment | None = None, at: float = SINCE, status: int | None = 200) -> Sample:
+    """A user's answer; by another release where none is named."""
+    identity = deployment.identity if deployment else OTHER
+    return Sample(at=at, milliseconds=5, status=status, identity=identity.header(), kept=True)
+
+
+def test_what_was_lost_before_the_watch_began_is_judged(watch: Watch) -> None:
+    """Users were on the release since the switch was observed, whatever was done before the watch looked."""
+    assert [found.rule for found in watch([answer(status=None)])] == ["watch-lost"]
+
+
+def test_an_answer_that_was_asked_for_before_the_switch_is_nobodys_fault(watch: Watch, shop: Shop) -> None:
+    """It took its time, came from the color that was left, and arrived after the switch was observed."""
+    standing = shop.platform().standing(Color.BLUE)
+    assert standing is not None
+    assert standing.release.version == GOOD[0]
+    assert watch([answer(at=BEFORE), answer(standing)]) == ()
+    assert [found.rule for found in watch([answer(at=SINCE), answer(standing)])] == ["watch-stranger"]
