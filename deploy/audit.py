@@ -1,21 +1,22 @@
 """The audit log: append-only, one JSON object a line, each with the hash of the one before.
 
 A line that was changed, taken out or put in breaks the chain at its place. The first line's ``previous`` is 64 zeros.
-The last line's hash stands in a file of its own, ``audit.head``, written after the line, so that no line can be taken
-off the end either.
+The last line's hash stands beside the lines, so that none can be taken off the end either.
 """
 
 import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from deploy.errors import PlatformError
 from deploy.journal import write_durably
 from deploy.model import Value, now
 
-_FIRST = "0" * 64
+FIRST = "0" * 64
 
 
 class Entry(Value):
@@ -31,15 +32,15 @@ class Entry(Value):
     outcome: str
     exit_status: int | None
     reason: str = ""
-    previous: str = _FIRST
+    previous: str = FIRST
+
+    def after(self, previous: str) -> str:
+        """The line as it is written after the one with that hash."""
+        return json.dumps(self.model_copy(update={"previous": previous}).model_dump(mode="json"), sort_keys=True)
 
 
-class AuditLog:
-    """The log of one environment."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.head = path.with_suffix(".head")
+class AuditLog(Protocol):
+    """The log of one environment, wherever it stands."""
 
     def append(self, entry: Entry) -> None:
         """Add a line and make it durable.
@@ -47,6 +48,27 @@ class AuditLog:
         Raises:
             PlatformError: where it cannot be written.
         """
+
+    def mentions(self, release: str) -> bool:
+        """Whether a line is about that release, whatever else is wrong with the log."""
+
+    def entries(self) -> list[Entry]:
+        """The lines, the chain verified.
+
+        Raises:
+            PlatformError: naming the first line that does not follow from the one before.
+        """
+
+
+class AuditFile:
+    """The log as a file; the hash of its last line stands in ``audit.head``, which is written after the line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.head = path.with_suffix(".head")
+
+    def append(self, entry: Entry) -> None:
+        """Add a line and make it durable, one writer at a time."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+", encoding="utf-8") as file:
@@ -59,50 +81,31 @@ class AuditLog:
                 elif cut_off:
                     file.write("\n")
                 previous = _after(lines) if head is None or _is_one_behind(head, lines) else head
-                line = entry.model_copy(update={"previous": previous}).model_dump(mode="json")
-                text = json.dumps(line, sort_keys=True)
+                text = entry.after(previous)
                 file.write(text + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-                write_durably(self.head, _hash(text))
+                write_durably(self.head, digest(text))
         except OSError as error:
             raise PlatformError(f"{self.path}: the audit log cannot be written: {error.strerror}") from None
 
     def mentions(self, release: str) -> bool:
         """Whether a line is about that release, whatever else is wrong with the log."""
         try:
-            return f'"release": "{release}"' in self.path.read_text(encoding="utf-8", errors="replace")
+            return about(release, self.path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return False
 
     def entries(self) -> list[Entry]:
-        """The lines, the chain verified.
-
-        Raises:
-            PlatformError: naming the first line that does not follow from the one before.
-        """
+        """The lines, the chain verified; its writer may have died before it wrote which one is the last."""
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             text = ""
         lines, head = text.removesuffix("\n").split("\n") if text else [], self._head()
-        previous, found = _FIRST, []
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry = Entry.model_validate_json(line)
-            except ValueError:
-                raise PlatformError(f"{self.path}:{number}: is not a line of an audit log") from None
-            if entry.previous != previous:
-                raise PlatformError(
-                    f"{self.path}:{number}: does not follow from the line before it: "
-                    "a line was changed, removed or added"
-                )
-            previous = _hash(line)
-            found.append(entry)
-        if previous != (head or _FIRST) and not _is_one_behind(head or _FIRST, lines):
-            raise PlatformError(
-                f"{self.path}:{len(lines)}: is not the last line that was written: see {self.head.name}"
-            )
+        found = chained(lines, str(self.path))
+        if _after(lines) != (head or FIRST) and not _is_one_behind(head or FIRST, lines):
+            raise not_the_last(str(self.path), len(lines), self.head.name)
         return found
 
     def _head(self) -> str | None:
@@ -112,13 +115,49 @@ class AuditLog:
             return None
 
 
-def _hash(line: str) -> str:
+def chained(lines: Sequence[str], where: str, previous: str = FIRST) -> list[Entry]:
+    """The entries of lines that follow one another.
+
+    Args:
+        lines: as they were written.
+        where: they stand, for a message.
+        previous: the hash of the line before the first of them.
+
+    Raises:
+        PlatformError: naming the first line that does not follow.
+    """
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = Entry.model_validate_json(line)
+        except ValueError:
+            raise PlatformError(f"{where}:{number}: is not a line of an audit log") from None
+        if entry.previous != previous:
+            text = "does not follow from the line before it: a line was changed, removed or added"
+            raise PlatformError(f"{where}:{number}: {text}")
+        previous = digest(line)
+        found.append(entry)
+    return found
+
+
+def not_the_last(where: str, number: int, head: str) -> PlatformError:
+    """What is said of a log whose last lines are gone."""
+    return PlatformError(f"{where}:{number}: is not the last line that was written: see {head}")
+
+
+def about(release: str, text: str) -> bool:
+    """Whether a line of ``text`` is about that release."""
+    return f'"release": "{release}"' in text
+
+
+def digest(line: str) -> str:
+    """What the line after this one names as its previous."""
     return hashlib.sha256(line.encode()).hexdigest()
 
 
 def _after(lines: list[str]) -> str:
     """What the line after ``lines`` names as its previous one."""
-    return _hash(lines[-1]) if lines else _FIRST
+    return digest(lines[-1]) if lines else FIRST
 
 
 def _is_one_behind(head: str, lines: list[str]) -> bool:

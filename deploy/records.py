@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.audit import AuditLog, entry
+from deploy.audit import entry
 from deploy.diagnose import last_words
 from deploy.errors import ExitStatus
 from deploy.journal import actor
@@ -31,7 +31,7 @@ class Records:
         self.platform = platform
         self.redactor = redactor
         self.told = told
-        self.audit = AuditLog(platform.root / "audit.jsonl")
+        self.audit = platform.audit
 
     def folder(self, record: Record) -> Path:
         """Where the records of a release stand."""

@@ -68,7 +68,9 @@ def up(environment: str, settings: Path | None) -> None:
 
 @verdigris.command()
 @_options
-@click.option("--forget", is_flag=True, help="Remove what this machine keeps of it too, its audit log with it.")
+@click.option(
+    "--forget", is_flag=True, help="Remove what this machine keeps of it too, with the audit log of a local one."
+)
 @click.option("--confirm", metavar="NAME", help="The environment once more; needed where it is on a cluster.")
 def down(environment: str, settings: Path | None, confirm: str | None, *, forget: bool) -> None:
     """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""
@@ -207,10 +209,9 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
     """Show the audit log and verify its chain."""
-    from deploy.audit import AuditLog
     from deploy.platform import open_platform
 
-    entries = AuditLog(open_platform(_settings(settings), environment).root / "audit.jsonl").entries()
+    entries = open_platform(_settings(settings), environment).audit.entries()
     if as_json:
         click.echo(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
         return

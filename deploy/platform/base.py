@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from deploy.audit import AuditLog
 from deploy.journal import JournalStore
 from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
 
@@ -105,11 +106,15 @@ class Platform(Protocol):
 
     @property
     def root(self) -> Path:
-        """The folder on this machine that belongs to this environment; its audit log stands there."""
+        """The folder on this machine that belongs to this environment."""
 
     @property
     def journal(self) -> JournalStore:
         """Where this environment's lock and journal are."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """Where a line is written for each thing that was done to this environment."""
 
     @property
     def places(self) -> tuple[Color, ...]:

@@ -36,6 +36,7 @@ CLUSTER_WIDE = {
     "cluster-identity": ("clusterrole", "clusterrolebinding"),
     "placeholders": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
     "approvals": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
+    "audit": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
 }
 """What lies outside of namespaces, and gets names of this test's own."""
 SHORTER = {

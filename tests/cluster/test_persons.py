@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.audit import AuditLog
 from deploy.errors import ExitStatus
 from deploy.model import Color, Outcome, Step
 from tests.cluster.conftest import NamespaceMaker
@@ -146,7 +145,7 @@ def test_an_emergency_edit_of_the_live_color_is_adopted(world: ClusterWorld) -> 
     adopted = platform.standing(color_of(world))
     assert adopted is not None
     assert (adopted.identity, adopted.verified) == (platform.answer(None).identity, False)
-    assert AuditLog(platform.root / "audit.jsonl").entries()[-1].action == "adopt"
+    assert platform.audit.entries()[-1].action == "adopt"
     assert world.release(NEXT).exit_status is ExitStatus.CONFIRMED
 
 

@@ -1,5 +1,7 @@
 """What each account may do in its environment's namespace, and what it may not do anywhere."""
 
+import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,7 @@ ALLOWED = {
     "approve": dict.fromkeys(("configmaps", "services", "pods", "events", "deployments"), READ),
 }
 """All that an account may do in its own namespace; whatever is not named here it may not."""
+POLICIES = ("approvals", "audit")
 ENTER = "/api/v1/namespaces/NAMESPACE/pods/any/exec?command=sh"
 
 
@@ -84,8 +87,8 @@ class Roles:
     def cluster_wide(self) -> list[dict[str, Any]]:
         """Make what lies outside of namespaces this test's own, so that tests on one cluster do not meet."""
         role, binding = read("rbac/cluster-identity.yaml")
-        policy, in_force = read("rbac/approvals.yaml")
-        for found in (role, binding, policy, in_force):
+        policies = [read(f"rbac/{name}.yaml") for name in POLICIES]
+        for found in (role, binding, *itertools.chain(*policies)):
             found["metadata"]["name"] += f"-{self.suffix}"
         binding["roleRef"]["name"] = role["metadata"]["name"]
         binding["subjects"] = [
@@ -93,10 +96,11 @@ class Roles:
             for subject in binding["subjects"]
             if subject["namespace"] == "chatbot-platform-prod"
         ]
-        in_force["spec"]["policyName"] = policy["metadata"]["name"]
         own = {"kubernetes.io/metadata.name": self.home.namespace}
-        in_force["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": own}}
-        return [role, binding, policy, in_force]
+        for policy, in_force in policies:
+            in_force["spec"]["policyName"] = policy["metadata"]["name"]
+            in_force["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": own}}
+        return [role, binding, *itertools.chain(*policies)]
 
     def close(self) -> None:
         """Remove what the namespaces do not take with them."""
@@ -251,3 +255,26 @@ def test_a_releases_account_cannot_approve(roles: Roles, tmp_path: Path) -> None
     assert release.attempt(*patch).returncode != 0
     assert release.attempt("delete", "configmap", "verdigris-approvals").returncode != 0
     assert "9.9.9" not in (roles.home.get("configmap", "verdigris-approvals").get("data") or {})
+
+
+def test_nobody_changes_a_line_of_the_audit_log(roles: Roles, tmp_path: Path) -> None:
+    """Lines are added; one that stands there is changed by nobody, by the administrator neither; no page is removed."""
+    release = roles.home.acting_as("verdigris-release", tmp_path)
+    page = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "verdigris-audit-0001"}}
+    roles.home.create({**page, "data": {"audit.jsonl": "one\n"}})
+    roles.home("label", "configmap", "verdigris-audit-0001", "verdigris.dev/audit=page")
+
+    def patch(text: str) -> tuple[str, ...]:
+        return ("patch", "configmap", "verdigris-audit-0001", "--patch", json.dumps({"data": {"audit.jsonl": text}}))
+
+    def refused() -> str | None:
+        """A policy takes effect a moment after it was made."""
+        done = roles.home.attempt(*patch("two\n"), "--dry-run=server")
+        return done.stderr if done.returncode else None
+
+    assert "lines are added to the audit log, and none is changed" in wait_until(refused, "the policy is in force")
+    assert release.attempt(*patch("")).returncode != 0
+    assert release.attempt("label", "configmap", "verdigris-audit-0001", "verdigris.dev/audit-").returncode != 0
+    assert "may not remove a page" in release.attempt("delete", "configmap", "verdigris-audit-0001").stderr
+    release(*patch("one\ntwo\n"))
+    assert roles.home.get("configmap", "verdigris-audit-0001")["data"]["audit.jsonl"] == "one\ntwo\n"

@@ -162,8 +162,7 @@ class ClusterStage(Stage[Project]):
             meta = one["metadata"]
             notes = {key: value for key, value in (meta.get("annotations") or {}).items() if "kubernetes.io" not in key}
             found.append([one["kind"], meta["uid"], meta.get("generation"), notes, one.get("data")])
-        audit = (world.platform().root / "audit.jsonl").read_text() if world.platform().root.exists() else ""
-        return hashlib.sha256(json.dumps([found, audit], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def _objects(world: Project, platform: KubernetesPlatform) -> Iterator[str]:

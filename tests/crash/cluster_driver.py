@@ -1,8 +1,8 @@
 """The driver for runs on a cluster: ``python -m tests.crash.cluster_driver [--kill N | --at NAME] ROOT WORD...``.
 
-An effect is every request that asks the API server to write something, every process that is started and every line of
-the audit log; see :mod:`tests.crash.driver`. Renewals of the Lease are left out, as they come when they come, and a
-request that was answered 409 has no effect: the one that repeats it has.
+An effect is every request that asks the API server to write something, and every process that is started; see
+:mod:`tests.crash.driver`. Renewals of the Lease are left out, as they come when they come, and a request that was
+answered 409 has no effect: the one that repeats it has.
 """
 
 import json
@@ -41,7 +41,6 @@ def _what(body: dict[str, Any]) -> str:
 
 def plant(points: Points) -> None:
     """Put the points around every effect of this process."""
-    from deploy import audit
     from deploy.platform.kubernetes.transport import Transport
 
     send = Transport.send
@@ -64,7 +63,6 @@ def plant(points: Points) -> None:
         return answer
 
     Transport.send = sent  # type: ignore[method-assign]
-    audit.AuditLog.append = points.around("audit", audit.AuditLog.append)  # type: ignore[method-assign]
     started = points.around("start of a process", subprocess.Popen.__init__)
     subprocess.Popen.__init__ = started  # type: ignore[method-assign]
 

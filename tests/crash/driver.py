@@ -105,7 +105,7 @@ def plant(points: Points) -> None:
 
         module.write_durably = named
     process.stop = points.around("stop of a process", process.stop)  # type: ignore[assignment]
-    audit.AuditLog.append = points.around("audit", audit.AuditLog.append)  # type: ignore[method-assign]
+    audit.AuditFile.append = points.around("audit", audit.AuditFile.append)  # type: ignore[method-assign]
     begin = subprocess.Popen.__init__
     started = points.around("start of a process", begin)
     subprocess.Popen.__init__ = started  # type: ignore[method-assign]

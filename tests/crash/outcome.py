@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deploy.audit import AuditLog
 from deploy.model import Deployment, Outcome, Record
 from deploy.platform import Platform
 from deploy.platform.observer import answer_of
@@ -56,7 +55,7 @@ def wrong(platform: Platform, before: str | None) -> Iterator[str]:
     yield from _answered(platform, live)
     if record is not None:
         yield from _as_journaled(record, live.release.version if live else None, before)
-    lines = AuditLog(platform.root / "audit.jsonl").entries()
+    lines = platform.audit.entries()
     if record is not None and record.action != "candidate":
         count = sum(line.release == record.id for line in lines)
         if count != 1:

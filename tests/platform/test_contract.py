@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from deploy.audit import Entry, entry
 from deploy.errors import Conflict, NotReady, UsageError
 from deploy.model import Color, Deployment
 from deploy.platform import Platform
@@ -23,6 +24,20 @@ def make_live(platform: Platform, version: str = GOOD, color: Color = BLUE) -> D
     platform.switch(color, platform.live(), 1)
     assert platform.observe(deployment.identity, time.monotonic()).complete
     return deployment
+
+
+def audited(release: str) -> Entry:
+    """A line of the audit log."""
+    return entry(
+        actor="a person",
+        action="release",
+        environment="shop",
+        release=release,
+        from_identity=None,
+        to_identity=None,
+        outcome="confirmed",
+        exit_status=0,
+    )
 
 
 def test_nobody_is_live_at_first(platform: Platform) -> None:
@@ -229,6 +244,16 @@ def test_a_color_and_the_users_have_addresses_of_their_own(platform: Platform) -
     """Nobody reaches a candidate by the users' address."""
     addresses = {platform.users().url, *(platform.address(color).url for color in platform.places)}
     assert len(addresses) == 3
+
+
+def test_what_one_process_audits_another_reads(subject: Subject, platform: Platform) -> None:
+    """The log is the environment's, not the process's, and its chain is whole; whoever never acted is not mentioned."""
+    before = len(platform.audit.entries())
+    for release in ("one", "two"):
+        subject.open().audit.append(audited(release))
+    assert [entry.release for entry in platform.audit.entries()[before:]] == ["one", "two"]
+    assert platform.audit.mentions("one")
+    assert not platform.audit.mentions("three")
 
 
 def test_every_verb_may_be_called_again(platform: Platform) -> None:

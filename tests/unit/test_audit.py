@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.audit import AuditLog, Entry, entry
+from deploy.audit import AuditFile, Entry, entry
 from deploy.errors import PlatformError
 
 
@@ -27,9 +27,9 @@ def line(number: int) -> Entry:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> AuditLog:
+def log(tmp_path: Path) -> AuditFile:
     """A log of five lines."""
-    log = AuditLog(tmp_path / "state" / "audit.jsonl")
+    log = AuditFile(tmp_path / "state" / "audit.jsonl")
     for number in range(5):
         log.append(line(number))
     return log
@@ -38,17 +38,17 @@ def log(tmp_path: Path) -> AuditLog:
 def append(path: Path, first: int) -> None:
     """Add ten lines, in a process of its own."""
     for number in range(first, first + 10):
-        AuditLog(path).append(line(number))
+        AuditFile(path).append(line(number))
 
 
-def test_lines_are_read_in_their_order(log: AuditLog) -> None:
+def test_lines_are_read_in_their_order(log: AuditFile) -> None:
     """And the chain is whole."""
     assert [found.release for found in log.entries()] == [f"release-{number}" for number in range(5)]
 
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     """An environment without a release has no lines."""
-    assert AuditLog(tmp_path / "audit.jsonl").entries() == []
+    assert AuditFile(tmp_path / "audit.jsonl").entries() == []
 
 
 def test_what_comes_from_two_processes_is_one_chain(tmp_path: Path) -> None:
@@ -60,18 +60,18 @@ def test_what_comes_from_two_processes_is_one_chain(tmp_path: Path) -> None:
         writer.start()
     for writer in writers:
         writer.join(30)
-    assert len(AuditLog(path).entries()) == 20
+    assert len(AuditFile(path).entries()) == 20
 
 
 def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """The message names the file."""
     (tmp_path / "state").write_text("")
     with pytest.raises(PlatformError, match=r"audit\.jsonl: the audit log cannot be written"):
-        AuditLog(tmp_path / "state" / "audit.jsonl").append(line(0))
+        AuditFile(tmp_path / "state" / "audit.jsonl").append(line(0))
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_changed_line_is_found_at_the_next(log: AuditLog, number: int) -> None:
+def test_a_changed_line_is_found_at_the_next(log: AuditFile, number: int) -> None:
     """Another outcome is another hash."""
     lines = log.path.read_text().splitlines(keepends=True)
     lines[number] = lines[number].replace("confirmed", "held")
@@ -81,7 +81,7 @@ def test_a_changed_line_is_found_at_the_next(log: AuditLog, number: int) -> None
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_removed_line_is_found_in_its_place(log: AuditLog, number: int) -> None:
+def test_a_removed_line_is_found_in_its_place(log: AuditFile, number: int) -> None:
     """The next one follows from a line that is not there."""
     lines = log.path.read_text().splitlines(keepends=True)
     del lines[number]
@@ -91,7 +91,7 @@ def test_a_removed_line_is_found_in_its_place(log: AuditLog, number: int) -> Non
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_an_added_line_is_found(log: AuditLog, number: int) -> None:
+def test_an_added_line_is_found(log: AuditFile, number: int) -> None:
     """A copy of the last line does not follow from any other place."""
     lines = log.path.read_text().splitlines(keepends=True)
     lines.insert(number, lines[-1])
@@ -100,7 +100,7 @@ def test_an_added_line_is_found(log: AuditLog, number: int) -> None:
         log.entries()
 
 
-def test_what_was_taken_off_the_end_stays_missing(log: AuditLog) -> None:
+def test_what_was_taken_off_the_end_stays_missing(log: AuditFile) -> None:
     """The next line does not hide it."""
     log.path.write_text("".join(log.path.read_text().splitlines(keepends=True)[:-1]))
     log.append(line(5))
@@ -108,7 +108,7 @@ def test_what_was_taken_off_the_end_stays_missing(log: AuditLog) -> None:
         log.entries()
 
 
-def test_a_writer_that_died_before_it_wrote_the_head_breaks_nothing(log: AuditLog) -> None:
+def test_a_writer_that_died_before_it_wrote_the_head_breaks_nothing(log: AuditFile) -> None:
     """The last line is there, and what says so is one behind."""
     head = log.head.read_text()
     log.append(line(5))
@@ -118,7 +118,7 @@ def test_a_writer_that_died_before_it_wrote_the_head_breaks_nothing(log: AuditLo
     assert len(log.entries()) == 7
 
 
-def test_a_line_that_was_never_finished_makes_room_for_the_next(log: AuditLog) -> None:
+def test_a_line_that_was_never_finished_makes_room_for_the_next(log: AuditFile) -> None:
     """What a full disk left half is taken away by the next writer (fault 44)."""
     with log.path.open("a") as file:
         file.write('{"action": "rel')
@@ -126,7 +126,7 @@ def test_a_line_that_was_never_finished_makes_room_for_the_next(log: AuditLog) -
     assert [found.release for found in log.entries()] == [f"release-{number}" for number in range(6)]
 
 
-def test_a_line_that_was_cut_off_is_no_line(log: AuditLog) -> None:
+def test_a_line_that_was_cut_off_is_no_line(log: AuditFile) -> None:
     """What a full disk left is said, with its number."""
     log.path.write_text(log.path.read_text()[:-20])
     with pytest.raises(PlatformError, match=r"audit\.jsonl:5: is not a line"):
@@ -135,7 +135,7 @@ def test_a_line_that_was_cut_off_is_no_line(log: AuditLog) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_byte_can_be_changed(log: AuditLog, data: st.DataObject) -> None:
+def test_no_byte_can_be_changed(log: AuditFile, data: st.DataObject) -> None:
     """Whatever the change, the chain shows it."""
     good = log.path.read_bytes()
     place = data.draw(st.integers(0, len(good) - 2))

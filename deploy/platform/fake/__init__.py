@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
+from deploy.audit import AuditFile
 from deploy.errors import Conflict, NotReady, UsageError
 from deploy.journal import JournalFile
 from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
@@ -62,6 +63,11 @@ class FakePlatform:
     def journal(self) -> JournalFile:
         """The journal and the lock, beside the fake's own file."""
         return JournalFile(self.root)
+
+    @property
+    def audit(self) -> AuditFile:
+        """The audit log, beside the fake's own file."""
+        return AuditFile(self.root / "audit.jsonl")
 
     # --- what a release is -------------------------------------------------------------------------------------
 

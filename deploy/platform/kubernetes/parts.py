@@ -7,6 +7,7 @@ from deploy.errors import PlatformError, Refused, UsageError
 from deploy.model import COLORS, Color
 from deploy.platform.base import STATE
 from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.audit import ClusterAudit
 from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.environment import Environs
 from deploy.platform.kubernetes.journal import ClusterJournal
@@ -109,6 +110,11 @@ class Parts(Observing):
     def journal(self) -> ClusterJournal:
         """The journal and the lock, in the namespace."""
         return ClusterJournal(self.cluster, self.kubernetes.lease_seconds, self.stamp)
+
+    @cached_property
+    def audit(self) -> ClusterAudit:
+        """The audit log, in the namespace."""
+        return ClusterAudit(self.cluster)
 
     def stamp(self, generation: int) -> None:
         """Keep older generations out of everything that a release writes.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from deploy.audit import AuditFile
 from deploy.errors import Conflict, PlatformError
 from deploy.journal import JournalFile, write_durably
 from deploy.model import COLORS, Color, Deployment, Release, Traffic, now
@@ -32,6 +33,11 @@ class LocalPlatform(Observing, Machine):
     def journal(self) -> JournalFile:
         """The journal and the lock, in the environment's folder."""
         return JournalFile(self.root)
+
+    @property
+    def audit(self) -> AuditFile:
+        """The audit log, in the environment's folder."""
+        return AuditFile(self.root / "audit.jsonl")
 
     # --- what a release is -------------------------------------------------------------------------------------
 
