@@ -5,7 +5,6 @@ Everything here is order: lock, recover, journal, act, record. What is decided i
 
 import contextlib
 import re
-import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.settings import Settings
-from deploy.tools import Flow, Signals, Tools, broken_off, stopped
+from deploy.tools import Flow, Signals, Tools, broken_off, stopped, taking_signals
 from deploy.verify import Verifier
 from deploy.watcher import Silent, Watcher
 
@@ -129,27 +128,10 @@ class Controller:
     def _acting(
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
-        with self.journal.lock(action), self._signals(receive or self.signals.receive):
+        with self.journal.lock(action), taking_signals(receive or self.signals.receive):
             if recover and (record := self._recover()) is not None:
                 recovery.require_ended(record)
             yield
-
-    @contextlib.contextmanager
-    def _signals(self, take: Callable[[str], None]) -> Iterator[None]:
-        """Own handlers for SIGINT and SIGTERM, also where the starter ignored them (fault 6)."""
-
-        def receive(number: int, _frame: object) -> None:
-            take(signal.Signals(number).name)
-
-        before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError):  # not in the main thread: its owner has the signals
-                before[number] = signal.signal(number, receive)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _check(self, version: str) -> None:
         if not VERSION.fullmatch(version):

@@ -1,7 +1,8 @@
 """What the flow of a release acts with, and how a record is finished."""
 
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
@@ -38,6 +39,24 @@ class Signals:
             yield
         finally:
             self.armed = False
+
+
+@contextmanager
+def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
+    """Own handlers for SIGINT and SIGTERM, also where the starter ignored them (fault 6)."""
+
+    def receive(number: int, _frame: object) -> None:
+        take(signal.Signals(number).name)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # not in the main thread: its owner has the signals
+            before[number] = signal.signal(number, receive)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass
