@@ -82,7 +82,7 @@ def take_along(color: Color, tools: Tools) -> None:
     """Begin to bring what must run once to who has the users now; where it takes longer, the end of the run does it."""
     try:
         tools.platform.follow(color)
-    except PlatformError as error:
+    except VerdigrisError as error:
         tools.told(f"what must run once has not moved yet: {error}")
 
 

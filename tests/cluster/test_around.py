@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from deploy.errors import ExitStatus
+from deploy.errors import Conflict, ExitStatus
 from deploy.model import Color, Outcome, Record, Step
 from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
@@ -96,6 +96,29 @@ def test_what_must_run_once_moves_with_the_switch_and_with_the_rollback(world: C
     image = json.loads((world.root / "images" / f"{NEXT}.json").read_text())["image"]
     template = world.kubectl.get("deployment", f"tiny-worker-{old.other}")["spec"]["template"]
     assert template["spec"]["containers"][0]["image"] == image
+
+
+def test_fault_32_an_older_generation_moves_nothing_that_stands_around_a_color(world: ClusterWorld) -> None:
+    """A holder that was paused and wakes neither starts nor stops what must run once, nor touches an autoscaler."""
+    old, new = world.platform(), world.platform()
+    old.journal.next_generation()
+    new.journal.next_generation()
+    color, before = live(world), around(world)
+    for write in (
+        lambda: old.follow(color.other),
+        lambda: old.stand_up(old.prepare(NEXT), color.other, 1),
+        old.settled,
+    ):
+        with pytest.raises(Conflict, match="acts on this environment now"):
+            write()
+    assert around(world) == before
+    assert new.follow(color)
+
+
+def around(world: ClusterWorld) -> list[object]:
+    """What stands around the colors, as it is wanted."""
+    found = world.kubectl.get("deployments,hpa")["items"]
+    return [[one["metadata"]["name"], one["metadata"].get("annotations"), one["spec"]] for one in found]
 
 
 def test_the_candidate_is_as_large_as_who_has_the_users_until_the_release_is_settled(world: ClusterWorld) -> None:

@@ -209,6 +209,19 @@ class Cluster:
             body["preconditions"] = {"resourceVersion": version}
         return self._patiently(lambda: self._object("DELETE", self._path(kind, name), body)) is not None
 
+    def remove(self, kind: str, name: str, judge: Callable[[Object], None]) -> None:
+        """Delete an object as it was judged; where it changed since, it is judged anew.
+
+        Args:
+            judge: raises where the object may not be deleted.
+        """
+        while (present := self.get(kind, name)) is not None:
+            judge(present)
+            try:
+                self.delete(kind, name, present["metadata"]["resourceVersion"])
+            except Stale:
+                continue  # its status moved
+
     # --- one request -------------------------------------------------------------------------------------------
 
     def _path(self, kind: str, name: str | None = None) -> str:

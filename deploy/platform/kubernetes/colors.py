@@ -45,7 +45,7 @@ class Colors:
         self.manifests = manifests
         self.settings = settings
         self.renderings = Renderings(cluster, manifests)
-        self.workers = Workers(cluster, manifests)
+        self.workers = Workers(cluster, manifests, self._require_present)
         self.generation: int | None = None
         """The generation this process acts with, where it took one."""
         self._seen: dict[Color, tuple[float, list[Object]]] = {}
@@ -124,7 +124,7 @@ class Colors:
         deployment = Deployment(color=place, release=release, generation=generation, deployed=now())
         applied = self._apply(rendered, deployment, replicas)
         self._await_ready(deployment)
-        self.workers.bring(workers, place)  # not before: where it rolls they run at once
+        self.workers.bring(workers, place, generation)  # not before: where it rolls they run at once
         self._stamp_template(deployment, template_digest(applied))
         return deployment
 
@@ -150,12 +150,7 @@ class Colors:
 
     def retire(self, place: Color) -> None:
         """Delete a color's Deployment; its pods drain by themselves. What it was stays in its rendering."""
-        while (present := self.deployment(place)) is not None:
-            self._require_present(present)
-            try:
-                self.cluster.delete("Deployment", self.name(place), present["metadata"]["resourceVersion"])
-            except Conflict:
-                continue  # its status moved; judged anew
+        self.cluster.remove("Deployment", self.name(place), self._require_present)
         self.workers.take_away(place)
         self._await_gone(place)
 
@@ -229,3 +224,4 @@ class Colors:
         self.generation = generation
         for place in places:
             self.cluster.change("Deployment", self.name(place), stamping(generation))
+            self.workers.stamp(place, generation)

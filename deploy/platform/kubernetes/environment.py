@@ -8,7 +8,7 @@ from deploy.model import Color
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import annotations
+from deploy.platform.kubernetes.marks import annotations, require_present, stamping
 from deploy.platform.kubernetes.transport import Object
 from deploy.settings import SecretReference, Settings
 
@@ -45,6 +45,8 @@ class Environs:
         self.settings = settings
         self.name = name
         self.kubernetes = chosen.kubernetes
+        self.generation: int | None = None
+        """The generation this process acts with, where it took one."""
 
     # --- whether it is the right one ---------------------------------------------------------------------------
 
@@ -98,6 +100,13 @@ class Environs:
         present = colors.deployment(live) if live is not None else None
         return max(least, int(present["spec"].get("replicas", 1))) if present else least
 
+    def stamp(self, manifests: Manifests, generation: int, places: Sequence[Color]) -> None:
+        """Keep older generations out of the colors' autoscalers."""
+        self.generation = generation
+        for place in places:
+            if (scaler := manifests.colored(place, "HorizontalPodAutoscaler")) is not None:
+                self.cluster.change("HorizontalPodAutoscaler", scaler["metadata"]["name"], stamping(generation))
+
     def hold(self, manifests: Manifests, place: Color, size: int) -> None:
         """Keep a color's autoscaler from going below ``size`` until the release is settled."""
         scaler = manifests.colored(place, "HorizontalPodAutoscaler")
@@ -106,7 +115,10 @@ class Environs:
         minimum = max(size, int(scaler["spec"].get("minReplicas", 1)))
 
         def decide(present: Object | None) -> Object | None:
-            if present is None or present["spec"].get("minReplicas", 1) >= minimum:
+            if present is None:
+                return None
+            require_present(present, self.generation)
+            if present["spec"].get("minReplicas", 1) >= minimum:
                 return None
             return {
                 "metadata": {"annotations": {HELD: str(minimum)}},
@@ -125,6 +137,7 @@ class Environs:
         def decide(present: Object | None) -> Object | None:
             if present is None or HELD not in annotations(present):
                 return None
+            require_present(present, self.generation)
             return {"metadata": {"annotations": {HELD: None}}, "spec": limits}
 
         self.cluster.change("HorizontalPodAutoscaler", scaler["metadata"]["name"], decide)

@@ -125,6 +125,7 @@ class Parts(Observing):
         try:
             self.gate.stamp(generation)
             self.colors.stamp(generation, self.places)
+            self.environs.stamp(self.manifests, generation, self.places)
         except Refused:
             self.environs.require_permissions()
             raise

@@ -6,35 +6,46 @@ rather than two.
 """
 
 import time
+from collections.abc import Callable
 
 from deploy.errors import PlatformError
 from deploy.model import Color
-from deploy.platform.kubernetes.api import Cluster
+from deploy.platform.kubernetes.api import Cluster, Stale
 from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import labels
+from deploy.platform.kubernetes.marks import GENERATION, labels, stamping
 from deploy.platform.kubernetes.transport import Object
 
 PAUSE = 0.1
+TRIES = 20
+"""How often one is applied whose status moves at the same moment."""
 GRACE = 30
 """Seconds that a pod has to end where its manifest names none, as Kubernetes has it."""
 
 
 class Workers:
-    """What must run once in one environment."""
+    """What must run once in one environment.
 
-    def __init__(self, cluster: Cluster, manifests: Manifests) -> None:
+    Args:
+        judge: raises :class:`deploy.errors.Conflict` where a newer generation acts on an object.
+    """
+
+    def __init__(self, cluster: Cluster, manifests: Manifests, judge: Callable[[Object], None]) -> None:
         self.cluster = cluster
         self.manifests = manifests
+        self.judge = judge
         self._leaving: dict[str, float] = {}
         """Until when the pods of each are waited for."""
 
-    def bring(self, rendered: list[Object], place: Color) -> None:
+    def stamp(self, place: Color, generation: int) -> None:
+        """Keep older generations out of a color's."""
+        for one in self.manifests.workers[place]:
+            self.cluster.change("Deployment", one["metadata"]["name"], stamping(generation))
+
+    def bring(self, rendered: list[Object], place: Color, generation: int) -> None:
         """Bring a release's into its color, without pods; where users are on it already, as many as it had."""
         for wanted in rendered:
-            present = self.cluster.get("Deployment", wanted["metadata"]["name"])
-            size = present["spec"].get("replicas", 1) if present is not None and place is Color.LIVE else 0
-            wanted["spec"]["replicas"] = size
-            self.cluster.apply(wanted)
+            wanted["metadata"].setdefault("annotations", {})[GENERATION] = str(generation)
+            self._apply(wanted, place)
 
     def follow(self, live: Color | None) -> bool:
         """Stop those of any other color; where they are gone, start the live color's. Whether that is done.
@@ -67,11 +78,28 @@ class Workers:
     def take_away(self, place: Color) -> None:
         """Delete a color's."""
         for one in self.manifests.workers[place]:
-            self.cluster.delete("Deployment", one["metadata"]["name"])
+            self.cluster.remove("Deployment", one["metadata"]["name"], self.judge)
+
+    def _apply(self, wanted: Object, place: Color) -> None:
+        for _ in range(TRIES):
+            present = self.cluster.get("Deployment", wanted["metadata"]["name"])
+            if present is not None:
+                self.judge(present)
+            size = present["spec"].get("replicas", 1) if present is not None and place is Color.LIVE else 0
+            wanted["spec"]["replicas"] = size
+            try:
+                self.cluster.apply(wanted, present)
+            except Stale:
+                continue  # its status moves while pods come and go; judged anew
+            return
+        raise PlatformError(f"{wanted['metadata']['name']} is being changed all the time; it was not applied")
 
     def _scale(self, worker: Object, size: int) -> None:
         def decide(present: Object | None) -> Object | None:
-            if present is None or present["spec"].get("replicas", 1) == size:
+            if present is None:
+                return None
+            self.judge(present)
+            if present["spec"].get("replicas", 1) == size:
                 return None
             return {"spec": {"replicas": size}}
 
