@@ -90,24 +90,37 @@ def _failures(case: Case) -> Iterator[tuple[Kind, str]]:
             yield Kind.FAILED, f"{test.id} {test.outcome}: {_first(test)}"
 
 
+def not_shown(test: Tested, today: date, allow_skips: tuple[AllowedSkip, ...], *, critical: bool) -> str:
+    """Why a test that was skipped, or failed or passed against its mark, may not be; or nothing."""
+    if test.outcome not in ("skipped", "xfailed", "xpassed"):
+        return ""
+    skip = next((one for one in allow_skips if one.test == test.id), None)
+    if critical or test.critical:
+        return f"{test.id} is critical and {test.outcome}: {_first(test)}"
+    if skip is None:
+        return f"{test.id} {test.outcome}, which allow_skips does not name: {_first(test)}"
+    if skip.expires < today:
+        return f"{test.id} {test.outcome}; what allowed it ({skip.owner}) expired on {skip.expires}"
+    return ""
+
+
+def only_on_a_rerun(test: Tested) -> str:
+    """Why a pass is no pass; or nothing."""
+    if test.attempts > 1 and test.outcome == "passed":
+        return f"{test.id} passed only on attempt {test.attempts}; a rerun's pass is no pass"
+    return ""
+
+
 def _skips(case: Case) -> Iterator[tuple[Kind, str]]:
-    allowed = {skip.test: skip for skip in case.allow_skips}
     for test in case.evidence.tests:
-        if test.outcome not in ("skipped", "xfailed", "xpassed"):
-            continue
-        skip = allowed.get(test.id)
-        if case.all_critical or test.critical:
-            yield Kind.NOT_VALID, f"{test.id} is critical and {test.outcome}: {_first(test)}"
-        elif skip is None:
-            yield Kind.NOT_VALID, f"{test.id} {test.outcome}, which allow_skips does not name: {_first(test)}"
-        elif skip.expires < case.today:
-            yield Kind.NOT_VALID, f"{test.id} {test.outcome}; what allowed it ({skip.owner}) expired on {skip.expires}"
+        if text := not_shown(test, case.today, case.allow_skips, critical=case.all_critical):
+            yield Kind.NOT_VALID, text
 
 
 def _reruns(case: Case) -> Iterator[tuple[Kind, str]]:
     for test in case.evidence.tests:
-        if test.attempts > 1 and test.outcome == "passed":
-            yield Kind.NOT_VALID, f"{test.id} passed only on attempt {test.attempts}; a rerun's pass is no pass"
+        if text := only_on_a_rerun(test):
+            yield Kind.NOT_VALID, text
 
 
 def _duplicates(case: Case) -> Iterator[tuple[Kind, str]]:

@@ -6,10 +6,12 @@ Every answer is asked who gave it; the counts go to the file of ``VERDIGRIS_LOAD
 
 import json
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import gevent
 import gevent.ssl
 from geventhttpclient.client import HTTPClient, HTTPClientPool
 from geventhttpclient.url import URL
@@ -23,6 +25,12 @@ TRUSTED = gevent.ssl.create_default_context(cafile=os.environ.get("VERDIGRIS_LOA
 NOBODY = (0, 502, 503, 504)
 """Statuses without an answer of the application: no connection, or an error that the router makes."""
 IDENTITIES: Counter[str] = Counter()
+PAUSE = 0.02
+"""Seconds between two looks at this process's own clock."""
+LATE: list[float] = []
+"""Milliseconds by which it woke too late for each: so long its users' answers waited for it as well."""
+STARTED: list[float] = []
+"""When the load began, and what processor time this process had taken by then, both in seconds."""
 
 
 class Pool(HTTPClientPool):
@@ -69,9 +77,26 @@ class User(FastHttpUser):
                 answer.failure(f"status {answer.status_code}" if answer.status_code else f"no answer: {answer.error}")
 
 
+@events.test_start.add_listener
+def start(**_: Any) -> None:
+    """Measure the generator itself from now on."""
+    STARTED[:] = time.monotonic(), time.process_time()
+    gevent.spawn(keep_time)
+
+
+def keep_time() -> None:
+    """Wake again and again, and keep by how much that was too late."""
+    while True:
+        due = time.monotonic() + PAUSE
+        gevent.sleep(PAUSE)
+        LATE.append(1000 * (time.monotonic() - due))
+
+
 @events.quitting.add_listener
 def write(environment: Any, **_: Any) -> None:
     """Leave the figures."""
+    began, taken = STARTED
+    seconds, late = time.monotonic() - began, sorted(LATE)
     total = environment.stats.total
     figures = {
         "requests": total.num_requests,
@@ -80,6 +105,8 @@ def write(environment: Any, **_: Any) -> None:
         "p95_ms": total.get_response_time_percentile(0.95) or 0,
         "max_ms": total.max_response_time or 0,
         "requests_per_second": total.total_rps,
+        "generator_late_p95_ms": late[int(0.95 * len(late))] if late else 1000 * seconds,
+        "generator_cpu": (time.process_time() - taken) / seconds,
         "errors": [f"{error.method} {error.name}: {error.error}" for error in environment.stats.errors.values()][:5],
     }
     content = {"figures": figures, "identities": dict(IDENTITIES)}

@@ -107,8 +107,14 @@ def _register(config: pytest.Config, context: "Context") -> None:
     manager.register(Collection(context), "verdigris-collection")
     manager.register(Carrier(context), "verdigris-carrier")
     path = os.environ.get("VERDIGRIS_EVIDENCE")
-    if path and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    if path:
         manager.register(Recorder(context, Path(path)), "verdigris-recorder")
+    else:
+        from deploy.plugin.proof import Proof
+
+        manager.register(Proof(context), "verdigris-proof")
 
 
 def _register_fixtures(manager: pytest.PytestPluginManager) -> None:

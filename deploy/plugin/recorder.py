@@ -48,14 +48,36 @@ class Carrier:
         return report
 
 
-class Recorder:
-    """In the main process: write the file."""
+class Gathering:
+    """In the main process: put the phases of each test together."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+        self._attempts: dict[str, int] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a test when its last phase is in."""
+        name = report.nodeid
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures
+            self._attempts[name] = self._attempts.get(name, 1) + 1
+            self._reports.pop(name, None)
+            return
+        self._reports.setdefault(name, []).append(report)
+        if report.when not in ("setup", "call"):
+            self.tested(_tested(name, self._reports.pop(name), self._attempts.get(name, 1)))
+
+    def tested(self, test: Tested) -> None:
+        """Take what a test came to."""
+        raise NotImplementedError
+
+
+class Recorder(Gathering):
+    """Write the file."""
 
     def __init__(self, context: Context, path: Path) -> None:
-        self.context = context
+        super().__init__(context)
         self.deselected = 0
-        self.reports: dict[str, list[pytest.TestReport]] = {}
-        self.attempts: dict[str, int] = {}
         self.tests = 0
         self.said = False
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,15 +106,10 @@ class Recorder:
         """Note that a test began."""
         self._write(Started(id=nodeid))
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test when its last phase is in."""
-        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures
-            self.attempts[report.nodeid] = self.attempts.get(report.nodeid, 1) + 1
-            self.reports.pop(report.nodeid, None)
-            return
-        self.reports.setdefault(report.nodeid, []).append(report)
-        if report.when not in ("setup", "call"):
-            self._tested(report.nodeid, self.reports.pop(report.nodeid))
+    def tested(self, test: Tested) -> None:
+        """Note a test."""
+        self.tests += 1
+        self._write(test)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
@@ -108,7 +125,7 @@ class Recorder:
         alone = len(self.context.targets) == 1
         self._write(
             Collected(
-                suite=_suite(ids, self.context),
+                suite=",".join(suites_of(ids, self.context)),
                 environment=self.context.name,
                 target=",".join(self.context.targets),
                 expected=target.identity.header() if target and target.identity and alone else None,
@@ -119,29 +136,20 @@ class Recorder:
             )
         )
 
-    def _tested(self, nodeid: str, reports: list[pytest.TestReport]) -> None:
-        self.tests += 1
-        seen: dict[str, Any] = getattr(reports[-1], "verdigris", {})
-        outcome, reason = outcome_of(reports)
-        if outcome not in ("failed", "error"):
-            seen = {**seen, "exchanges": []}
-        self._write(
-            Tested.model_validate(
-                {
-                    **seen,
-                    "id": nodeid,
-                    "outcome": outcome,
-                    "reason": reason,
-                    "seconds": round(sum(report.duration for report in reports), 4),
-                    "attempts": self.attempts.get(nodeid, 1),
-                }
-            )
-        )
-
     def _write(self, line: Value) -> None:
         content = line.model_dump(mode="json")
         self.file.write(json.dumps(content) + "\n")
         self.file.flush()
+
+
+def _tested(nodeid: str, reports: list[pytest.TestReport], attempts: int) -> Tested:
+    seen: dict[str, Any] = getattr(reports[-1], "verdigris", {})
+    outcome, reason = outcome_of(reports)
+    if outcome not in ("failed", "error"):
+        seen = {**seen, "exchanges": []}
+    seconds = round(sum(report.duration for report in reports), 4)
+    said = {"id": nodeid, "outcome": outcome, "reason": reason, "seconds": seconds, "attempts": attempts}
+    return Tested.model_validate({**seen, **said})
 
 
 def outcome_of(reports: list[pytest.TestReport]) -> tuple[str, str]:
@@ -166,8 +174,8 @@ def _reason(report: pytest.TestReport) -> str:
     return f"{crash.message}\n\n{text}"[:8000] if crash is not None else text[-8000:]
 
 
-def _suite(ids: list[str], context: Context) -> str:
-    names = {
-        name for name, suite in context.settings.suites.items() for one in ids if one.startswith(f"{suite.folder}/")
-    }
-    return ",".join(sorted(names))
+def suites_of(ids: list[str], context: Context) -> list[str]:
+    """The suites that tests belong to."""
+    return sorted(
+        {name for name, suite in context.settings.suites.items() for one in ids if one.startswith(f"{suite.folder}/")}
+    )

@@ -40,8 +40,9 @@ def apiserver(kubeconfig: Path) -> Signal:
 def faulty(
     make_namespace: NamespaceMaker, images: Images, apiserver: Signal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Faulty]:
-    """Make the world of this module, as patient as settings are by themselves."""
-    made = Faulty(tmp_path_factory.mktemp("world"), make_namespace, images, watch_more=', log_errors = "ERROR"')
+    """Make the world of this module, patient: the cluster's controllers are behind when the API server goes on."""
+    options = {"watch_more": ', log_errors = "ERROR"', "ready_seconds": 90}
+    made = Faulty(tmp_path_factory.mktemp("world"), make_namespace, images, **options)
     yield made
     made.close()
 

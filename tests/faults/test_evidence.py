@@ -1,4 +1,4 @@
-"""Faults 45 and 53 to 62: evidence that proves nothing is never a pass."""
+"""Faults 26, 45 and 53 to 62: evidence that proves nothing is never a pass."""
 
 import datetime
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 from deploy.errors import ExitStatus
 from deploy.model import Outcome
 from tests.faults.conftest import amend, came_to, evidence, rules, said
-from tests.world import World
+from tests.world import HERE, World
 
 GOOD = "def test_good(http):\n    assert http.get('/').status_code == 200\n"
 
@@ -208,3 +208,23 @@ def test_62_requests_of_tests_carry_the_tenant_of_tests(live_world: Callable[...
     world.suite("smoke", 'def test_who(http):\n    assert http.get("/tenant").text == "tenant proving\\n"\n')
     assert world.release("1.1.0").outcome is Outcome.CONFIRMED
     assert evidence(world, "smoke")[0]["ids"] == ["smoke/test_it.py::test_who"]
+
+
+SATURATING = """
+
+[environments.local.load]
+users = 1500
+seconds = 3
+p95_ms = 60
+requests = 1
+paths = ["/"]
+"""
+
+
+def test_26_a_load_whose_generator_was_saturated_is_not_valid(live_world: Callable[..., World]) -> None:
+    """More users than one process can be: what they waited for says nothing of the candidate, good or bad."""
+    world = live_world(extra=SATURATING)
+    amend(world, 'suites = ["smoke"]', 'suites = ["performance"]')
+    for name in ("test_budget.py", "locustfile.py"):
+        world.suite("performance", (HERE.parent / "performance" / name).read_text(), name)
+    assert "the generator was saturated" in _held(world, ExitStatus.HELD_NOT_VALID, "skip")

@@ -74,7 +74,9 @@ def judged(
     others = [pod for pod in pods if pod not in mine and not pod["metadata"].get("deletionTimestamp")]
     if _observed(deployment) and len(ready) == len(mine) == wanted and not others:
         return Judged(ready=True)
-    return Judged(waiting=_waiting(mine, wanted, len(others), events))
+    said = _waiting(mine, wanted, len(others), events)
+    unseen = "" if _observed(deployment) else "; the cluster's controller has not acted on the Deployment yet"
+    return Judged(waiting=f"{said}{unseen}")
 
 
 def _observed(deployment: Object) -> bool:

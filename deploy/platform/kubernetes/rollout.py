@@ -62,7 +62,7 @@ class Rollout:
                 ready_since = ready_since or present
                 if present - ready_since >= self.settings.stable_seconds:
                     return
-            if passed > self.settings.ready_seconds:
+            if passed > self.settings.ready_seconds and not seen.ready:  # whoever is ready shows whether it stays so
                 seen = judged(found, pods, self.cluster.list("Event"), 0.0, limit)
                 raise NotReady(
                     f"{self.what} was not ready within {self.settings.ready_seconds:g} s: {seen.waiting}"

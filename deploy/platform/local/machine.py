@@ -125,7 +125,7 @@ class Machine:
                     return
             else:
                 ready_since = None
-            if present > deadline:
+            if present > deadline and ready_since is None:  # whoever is ready shows whether it stays so
                 raise NotReady(
                     f"{version} in {place} was not ready within {self.local.ready_seconds:g} s: {self.local.ready} "
                     f"answered {seen}; it logged last:\n{process.tail(self.log_file(place))}"

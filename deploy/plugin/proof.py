@@ -1,0 +1,41 @@
+"""A run with ``--env`` that no release started: what was not shown is no pass there either."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from deploy.evidence import Tested
+from deploy.plugin.context import Context
+from deploy.plugin.recorder import Gathering, suites_of
+from deploy.policy import not_shown, only_on_a_rerun
+
+
+class Proof(Gathering):
+    """Ends the run with exit status 1 where a test was skipped that may not be, or passed on a rerun only.
+
+    The rules are those for a suite of a release. A test that fails says so by itself, and whoever selects tests with
+    ``-k`` or a path knows what they left out.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.unproven: list[str] = []
+
+    def tested(self, test: Tested) -> None:
+        """Judge a test."""
+        suites, today = self.context.settings.suites, datetime.now(UTC).date()
+        critical = any(name == "smoke" or suites[name].critical for name in suites_of([test.id], self.context))
+        skipped = not_shown(test, today, self.context.environment.allow_skips, critical=critical)
+        self.unproven += [text for text in (skipped, only_on_a_rerun(test)) if text]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail the run."""
+        if exitstatus == pytest.ExitCode.OK and self.unproven:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say why."""
+        if self.unproven:
+            terminalreporter.section("not proven", red=True)
+            for text in self.unproven:
+                terminalreporter.line(text)
