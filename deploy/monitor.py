@@ -23,17 +23,17 @@ class Start(NamedTuple):
 
     at: float
     """When that was observed, as ``time.monotonic()`` has it."""
-    clock: float
-    """The same in seconds since the epoch."""
+    due: int
+    """How many of the probe's requests were due then; those are not judged."""
     sample: int
-    """How many samples the probe had then; one of those after it may have been sent before."""
+    """How many of them had ended."""
     logged: int
-    """How long the release's log was before users met it."""
+    """From where on the release's log counts."""
 
 
 def start(probe: Probe, logged: int) -> Start:
     """From now on."""
-    return Start(time.monotonic(), time.time(), len(probe.since(0)), logged)
+    return Start(time.monotonic(), probe.due(), len(probe.since(0)), logged)
 
 
 def watch(
@@ -57,7 +57,7 @@ def watch(
         The first objections there are, at once; none where the whole watch went by without one.
     """
     began, taken, offset = time.monotonic(), start.sample, start.logged
-    seen = Seen(settings, deployment.identity)
+    seen = Seen(settings, deployment.identity, start.due)
     pattern = re.compile(settings.log_errors) if settings.log_errors else None
     lines: list[str] = []
     there, asked = False, -FOLLOWING
@@ -72,7 +72,7 @@ def watch(
         planned = max(0, probe.planned(start.at) - 1)  # what is asked above takes its time; the probe goes on
         new = probe.since(taken)
         taken += len(new)
-        seen.add(sample for sample in new if sample.at >= start.clock)
+        seen.add(new)
         found = objections(seen.view(planned, health, tuple(lines)))
         judged = suite()
         found += judged or ()
@@ -85,12 +85,14 @@ def watch(
 class Seen:
     """What the watch has seen, kept so that a long one costs no more than a short one.
 
-    Answers that are lost or somebody else's are kept all; of the good ones only the last windows.
+    Answers that are lost or somebody else's are kept all; of the good ones only the last windows. A request that was
+    due before the watch judges says that the probe is alive, and nothing of the release.
     """
 
-    def __init__(self, settings: WatchSettings, expected: Identity) -> None:
+    def __init__(self, settings: WatchSettings, expected: Identity, due: int = 0) -> None:
         self.settings = settings
         self.expected = expected
+        self.due = due
         self.total = 0
         self.lost = 0
         self.bad: list[Sample] = []
@@ -102,6 +104,8 @@ class Seen:
         header = self.expected.header()
         for sample in samples:
             self.total += 1
+            if sample.number < self.due:
+                continue
             self.lost += sample.lost
             if sample.lost or sample.identity != header:
                 self.bad.append(sample)

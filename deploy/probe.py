@@ -6,6 +6,7 @@ Open loop: the moments are planned beforehand, and latency counts from the inten
 
 import contextlib
 import http.client
+import math
 import threading
 import time
 from pathlib import Path
@@ -65,6 +66,10 @@ class Probe:
         with self._lock:
             return self._lock.wait_for(lambda: len(self.samples) >= number, timeout)
 
+    def due(self) -> int:
+        """How many requests were due by now; whatever is sent from now on has this number or a higher one."""
+        return max(0, math.ceil((time.monotonic() - self._began) * self.rate)) if self._threads else 0
+
     def since(self, index: int) -> list[Sample]:
         """The samples from ``index`` on, in the order in which they ended."""
         with self._lock:
@@ -83,7 +88,7 @@ class Probe:
             connection = None if fresh else kept.get(secure)
             if connection is None:
                 connection = connect(self.users, secure=secure, timeout=TIMEOUT)
-            sample = self._ask(connection, due, kept=not fresh and connection.sock is not None)
+            sample = self._ask(connection, due, number, kept=not fresh and connection.sock is not None)
             if fresh:
                 connection.close()
             else:
@@ -94,7 +99,7 @@ class Probe:
         for connection in kept.values():
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, due: float, *, kept: bool) -> Sample:
+    def _ask(self, connection: http.client.HTTPConnection, due: float, number: int, *, kept: bool) -> Sample:
         sent = time.time()
         status, header, error = None, None, ""
         try:
@@ -106,4 +111,6 @@ class Probe:
             error = f"{type(failure).__name__}: {failure}"[:200]
             connection.close()
         milliseconds = round(1000 * (time.monotonic() - due), 2)
-        return Sample(at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error)
+        return Sample(
+            at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error, number=number
+        )

@@ -192,6 +192,8 @@ def _switched(
             record = watch(record, tools, deployment, probe, start)
     except Interrupted as signal:
         record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived during the watch")
+    except NotReady as error:
+        record = objecting(record, "watch-once", Kind.FAILED, str(error))
     except (VerdigrisError, OSError) as error:  # a watch that cannot go on has not proven anything
         record = objecting(record, "watch", Kind.NOT_CONCLUSIVE, f"the watch broke off: {error}")
     if record.objections:

@@ -21,6 +21,8 @@ class Sample(Value):
     kept: bool
     """Whether it went over a connection kept alive."""
     error: str = ""
+    number: int = 0
+    """Which request of the probe's it was, counted from 0 in the order in which they were due."""
 
     @property
     def lost(self) -> bool:

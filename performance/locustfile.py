@@ -26,11 +26,11 @@ NOBODY = (0, 502, 503, 504)
 """Statuses without an answer of the application: no connection, or an error that the router makes."""
 IDENTITIES: Counter[str] = Counter()
 PAUSE = 0.02
-"""Seconds between two looks at this process's own clock."""
+"""Seconds between two moments at which this process has to be awake."""
 LATE: list[float] = []
-"""Milliseconds by which it woke too late for each: so long its users' answers waited for it as well."""
-STARTED: list[float] = []
-"""When the load began, and what processor time this process had taken by then, both in seconds."""
+"""By how many milliseconds it missed each of them; users' answers waited for it as long."""
+TIMES: list[tuple[float, float]] = []
+"""The clock and the processor time of this process, in seconds, when the load began and when it ended."""
 
 
 class Pool(HTTPClientPool):
@@ -80,23 +80,30 @@ class User(FastHttpUser):
 @events.test_start.add_listener
 def start(**_: Any) -> None:
     """Measure the generator itself from now on."""
-    STARTED[:] = time.monotonic(), time.process_time()
+    TIMES.append((time.monotonic(), time.process_time()))
     gevent.spawn(keep_time)
 
 
 def keep_time() -> None:
-    """Wake again and again, and keep by how much that was too late."""
-    while True:
-        due = time.monotonic() + PAUSE
-        gevent.sleep(PAUSE)
+    """Be awake at planned moments; a stall misses as many of them as it is long."""
+    due = time.monotonic()
+    while len(TIMES) == 1:
+        due += PAUSE
+        gevent.sleep(max(0.0, due - time.monotonic()))
         LATE.append(1000 * (time.monotonic() - due))
+
+
+@events.test_stopping.add_listener
+def stop(**_: Any) -> None:
+    """What the users still wait for is no load any more."""
+    TIMES.append((time.monotonic(), time.process_time()))
 
 
 @events.quitting.add_listener
 def write(environment: Any, **_: Any) -> None:
     """Leave the figures."""
-    began, taken = STARTED
-    seconds, late = time.monotonic() - began, sorted(LATE)
+    (began, before), (ended, after) = TIMES
+    seconds, late = ended - began, sorted(LATE)
     total = environment.stats.total
     figures = {
         "requests": total.num_requests,
@@ -106,7 +113,7 @@ def write(environment: Any, **_: Any) -> None:
         "max_ms": total.max_response_time or 0,
         "requests_per_second": total.total_rps,
         "generator_late_p95_ms": late[int(0.95 * len(late))] if late else 1000 * seconds,
-        "generator_cpu": (time.process_time() - taken) / seconds,
+        "generator_cpu": (after - before) / seconds,
         "errors": [f"{error.method} {error.name}: {error.error}" for error in environment.stats.errors.values()][:5],
     }
     content = {"figures": figures, "identities": dict(IDENTITIES)}

@@ -209,9 +209,15 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
     """Show the audit log and verify its chain."""
+    from deploy.errors import PlatformError
     from deploy.platform import open_platform
 
-    entries = open_platform(_settings(settings), environment).audit.entries()
+    platform = open_platform(_settings(settings), environment)
+    entries = platform.audit.entries()
+    last = platform.journal.read().record
+    if last and last.finished and last.action != "candidate" and all(entry.release != last.id for entry in entries):
+        text = f"the journal knows that {last.id} ended, and no line is about it: it is gone, or not written yet"
+        raise PlatformError(f"{text}; 'verdigris recover' writes that line")
     if as_json:
         click.echo(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
         return

@@ -222,6 +222,7 @@ class Platform(Protocol):
 
         Raises:
             PlatformError: where it does not leave the other color.
+            NotReady: where it cannot run in this one.
         """
 
     def hold_connections(self) -> None:

@@ -88,9 +88,11 @@ class Recorder(Gathering):
         self.deselected += len(items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what cannot be collected."""
+        """Note what cannot be collected, and what is skipped whole: no list would miss its tests."""
         if report.failed:
             self._write(CollectError(id=report.nodeid, text=str(report.longrepr)[-2000:]))
+        elif report.skipped:
+            self._write(CollectError(id=report.nodeid, text=skipped_whole(report)))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was collected."""
@@ -164,6 +166,12 @@ def outcome_of(reports: list[pytest.TestReport]) -> tuple[str, str]:
         if report.skipped:
             return "skipped", _reason(report)
     return "passed", ""
+
+
+def skipped_whole(report: pytest.CollectReport) -> str:
+    """Why a file was skipped before its tests were known."""
+    said = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason was given"
+    return f"skipped: {said.removeprefix('Skipped: ')}"
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -111,6 +111,17 @@ def test_an_audit_log_that_was_changed_is_found(live: World) -> None:
     assert "audit.jsonl:2: does not follow from the line before it" in done.stderr
 
 
+def test_an_audit_log_that_lacks_the_last_run_is_found_and_mended(live: World) -> None:
+    """The journal knows of a run that no line is about, as where the whole log was removed; recover writes its line."""
+    for name in ("audit.jsonl", "audit.head"):
+        (live.state / name).unlink()
+    done = live.command("audit")
+    assert done.returncode == 15, done.stdout
+    assert "no line is about it" in done.stderr
+    assert live.command("recover").returncode == 0
+    assert "1 lines, the chain is whole" in live.command("audit").stdout
+
+
 def test_everything_killed_is_said_and_restored(live: World) -> None:
     """After ``kill -9`` of router and application, as after a reboot, ``up`` restores the same identity."""
     before = identity(live)

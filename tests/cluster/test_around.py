@@ -2,18 +2,22 @@
 
 import base64
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from deploy.errors import Conflict, ExitStatus
 from deploy.model import Color, Outcome, Record, Step
+from deploy.platform.kubernetes.api import Cluster
 from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.cluster.world import HERE, At, ClusterWorld
 
-GOOD, NEXT, BAD = "1.0.0", "1.1.0", "2.0.0"
+GOOD, NEXT, BAD, IDLE = "1.0.0", "1.1.0", "2.0.0", "2.1.0"
 ROLES = HERE.parents[1] / "k8s" / "rbac"
 
 
@@ -30,7 +34,7 @@ def stage(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pyte
         secret = "- secretRef: {name: tiny-secret}\n            - {configMapRef: {name: tiny-config}}"
         path.write_text(path.read_text().replace("[{configMapRef: {name: tiny-config}}]", f"\n            {secret}"))
     set_secret(world, "first")
-    for version, fault in {GOOD: "", NEXT: "", BAD: "errors-with-users"}.items():
+    for version, fault in {GOOD: "", NEXT: "", BAD: "errors-with-users", IDLE: "worker-fails"}.items():
         world.version(version, fault)
     return world.up()
 
@@ -79,23 +83,54 @@ class Look(Silent):
         self.seen[record.step] = workers(self.world)
 
 
+@contextmanager
+def running(world: ClusterWorld) -> Iterator[set[int]]:
+    """How many of what must run once really ran at a time, on their way out included, looked at without pause."""
+    seen: set[int] = set()
+    cluster, over = Cluster(world.namespace), threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            pods = cluster.list("Pod", "app=tiny-worker")
+            states = [status["state"] for pod in pods for status in pod["status"].get("containerStatuses", ())]
+            seen.add(sum("running" in state for state in states))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        looking.join()
+
+
 def test_what_must_run_once_moves_with_the_switch_and_with_the_rollback(world: ClusterWorld) -> None:
-    """A candidate has none of it; at no moment do both colors."""
+    """A candidate has none; at no moment do two run, also where users go back before the first one is gone."""
     old = live(world)
     assert workers(world) == {old: 1, old.other: 0}
-    good = Look(world)
-    assert world.controller(good).release(NEXT).exit_status is ExitStatus.CONFIRMED
-    assert good.seen[Step.SWITCH] == {old: 1, old.other: 0}
-    assert good.seen[Step.SETTLE] == {old.other: 1, old: 0}, "the watch is over when it has moved"
-    bad = Look(world)
-    record = world.controller(bad).release(BAD)
+    good, bad = Look(world), Look(world)
+    with running(world) as seen:
+        assert world.controller(good).release(NEXT).exit_status is ExitStatus.CONFIRMED
+        assert good.seen[Step.SWITCH] == {old: 1, old.other: 0}
+        assert good.seen[Step.SETTLE] == {old.other: 1, old: 0}, "the watch is over when it has moved"
+        record = world.controller(bad).release(BAD)
     assert record.outcome is Outcome.ROLLED_BACK, record.objections
     assert bad.seen[Step.SWITCH] == {old.other: 1, old: 0}
-    assert all(sum(seen.values()) <= 1 for seen in (*good.seen.values(), *bad.seen.values()))
+    assert seen == {0, 1}
     assert workers(world) == {old.other: 1, old: 0}
     image = json.loads((world.root / "images" / f"{NEXT}.json").read_text())["image"]
     template = world.kubectl.get("deployment", f"tiny-worker-{old.other}")["spec"]["template"]
     assert template["spec"]["containers"][0]["image"] == image
+
+
+def test_a_release_whose_scheduler_cannot_run_is_rolled_back(world: ClusterWorld) -> None:
+    """Its application has no fault; what must run once ends again and again, which only shows when users are there."""
+    old = live(world)
+    record = world.release(IDLE)
+    assert (record.outcome, live(world)) == (Outcome.ROLLED_BACK, old), record.objections
+    assert [objection.rule for objection in record.objections] == ["watch-once"]
+    assert "which must run once, does not run: it ends again and again" in record.objections[0].text
+    assert workers(world) == {old: 1, old.other: 0}
 
 
 def test_fault_32_an_older_generation_moves_nothing_that_stands_around_a_color(world: ClusterWorld) -> None:

@@ -67,6 +67,7 @@ ALLOWED = {
 }
 """All that an account may do in its own namespace; whatever is not named here it may not."""
 POLICIES = ("approvals", "audit")
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"}
 ENTER = "/api/v1/namespaces/NAMESPACE/pods/any/exec?command=sh"
 
 
@@ -261,20 +262,29 @@ def test_nobody_changes_a_line_of_the_audit_log(roles: Roles, tmp_path: Path) ->
     """Lines are added; one that stands there is changed by nobody, by the administrator neither; no page is removed."""
     release = roles.home.acting_as("verdigris-release", tmp_path)
     page = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "verdigris-audit-0001"}}
-    roles.home.create({**page, "data": {"audit.jsonl": "one\n"}})
+    roles.home.create({**page, "data": {"audit.jsonl": "one\n", "head": "1"}})
     roles.home("label", "configmap", "verdigris-audit-0001", "verdigris.dev/audit=page")
 
-    def patch(text: str) -> tuple[str, ...]:
-        return ("patch", "configmap", "verdigris-audit-0001", "--patch", json.dumps({"data": {"audit.jsonl": text}}))
+    def patch(change: dict[str, Any]) -> tuple[str, ...]:
+        return ("patch", "configmap", "verdigris-audit-0001", "--patch", json.dumps(change))
 
     def refused() -> str | None:
         """A policy takes effect a moment after it was made."""
-        done = roles.home.attempt(*patch("two\n"), "--dry-run=server")
+        done = roles.home.attempt(*patch({"data": {"audit.jsonl": "two\n"}}), "--dry-run=server")
         return done.stderr if done.returncode else None
 
     assert "lines are added to the audit log, and none is changed" in wait_until(refused, "the policy is in force")
-    assert release.attempt(*patch("")).returncode != 0
+    assert release.attempt(*patch({"data": {"audit.jsonl": "", "head": "0"}})).returncode != 0
     assert release.attempt("label", "configmap", "verdigris-audit-0001", "verdigris.dev/audit-").returncode != 0
+    for change in (
+        {"metadata": {"ownerReferences": [OWNER]}},
+        {"immutable": True},
+        {"data": {"head": "0"}},
+        {"data": {"audit.jsonl": "one\ntwo"}, "metadata": {"finalizers": ["example.com/never"]}},
+    ):
+        assert release.attempt(*patch(change)).returncode != 0
     assert "may not remove a page" in release.attempt("delete", "configmap", "verdigris-audit-0001").stderr
-    release(*patch("one\ntwo\n"))
+    release(*patch({"data": {"audit.jsonl": "one\ntwo\n", "head": "2"}}))
+    release(*patch({"data": {"next": "verdigris-audit-0002"}}))
+    assert release.attempt(*patch({"data": {"audit.jsonl": "one\ntwo\nthree\n", "head": "3"}})).returncode != 0
     assert roles.home.get("configmap", "verdigris-audit-0001")["data"]["audit.jsonl"] == "one\ntwo\n"

@@ -210,6 +210,12 @@ def test_62_requests_of_tests_carry_the_tenant_of_tests(live_world: Callable[...
     assert evidence(world, "smoke")[0]["ids"] == ["smoke/test_it.py::test_who"]
 
 
+def test_57_a_file_that_is_skipped_whole_is_refused(live: World) -> None:
+    """Its tests are in no list, so nobody would miss them."""
+    live.suite("smoke", "import pytest\npytest.importorskip('no_such_module')\n", "test_more.py")
+    assert "test_more.py cannot be collected: skipped" in _held(live, ExitStatus.REFUSED, "collect")
+
+
 SATURATING = """
 
 [environments.local.load]

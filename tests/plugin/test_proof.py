@@ -4,12 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.model import Color
 from tests.plugin.conftest import DEEP
 from tests.world import World
 
+ASKING = "verification/test_skips.py::test_asking"
 ALLOWED = """
 allow_skips = [
     { test = "verification/test_skips.py::test_allowed", owner = "ana", expires = 2999-01-01 },
+    { test = "verification/test_skips.py::test_asking", owner = "ana", expires = 2999-01-01 },
     { test = "verification/test_skips.py::test_expired", owner = "ana", expires = 2020-01-01 },
     { test = "smoke/test_skips.py::test_critical", owner = "ana", expires = 2999-01-01 },
 ]
@@ -26,6 +29,9 @@ def test_unnamed(): pass
 @pytest.mark.skip(reason="until the export is mended")
 def test_allowed(): pass
 
+def test_asking(http):
+    pytest.skip("until the export is mended")
+
 @pytest.mark.skip(reason="until the export is mended")
 def test_expired(): pass
 
@@ -37,16 +43,28 @@ def test_unexpected(): pass
 """
 
 
+WHOLE = """
+import pytest
+
+pytest.importorskip("no_such_module", reason="it is not installed")
+
+def test_it(http):
+    assert http.get("/").status_code == 200
+"""
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """1.0.0 has the users; smoke and verification have tests that show nothing."""
+    """1.0.0 has the users, 1.1.0 stands in green; smoke and verification have tests that show nothing."""
     made = World(tmp_path_factory.mktemp("proof"), environment=ALLOWED)
     made.suite("verification", DEEP)
     made.suite("verification", SKIPS, "test_skips.py")
     made.suite("smoke", SKIPS, "test_skips.py")
+    made.suite("verification", WHOLE, "test_whole.py")
     platform = made.up().controller().platform
-    platform.stand_up(platform.prepare(made.version("1.0.0")), platform.live().idle, 1)
-    platform.switch(platform.live().idle, platform.live(), 1)
+    for version, color in (("1.0.0", Color.BLUE), ("1.1.0", Color.GREEN)):
+        platform.stand_up(platform.prepare(made.version(version)), color, 1)
+    platform.switch(Color.BLUE, platform.live(), 1)
     yield made
     made.close()
 
@@ -60,6 +78,8 @@ def test_a_run_in_which_something_was_not_shown_does_not_pass(world: World, work
     for name in ("critical", "unnamed", "expired", "expected", "unexpected"):
         assert f"verification/test_skips.py::test_{name} " in summary
     assert "nobody said so" in summary
+    assert "verification/test_whole.py skipped: " in summary
+    assert "it is not installed" in summary
     assert "test_allowed" not in summary
 
 
@@ -68,6 +88,9 @@ def test_a_run_in_which_something_was_not_shown_does_not_pass(world: World, work
     [
         pytest.param(["verification/test_it.py", "verification/test_skips.py::test_allowed"], 0, id="allowed"),
         pytest.param(["smoke/test_it.py"], 0, id="nothing-skipped"),
+        pytest.param(["--target", "blue,green", "smoke/test_it.py", ASKING], 0, id="allowed-for-each-target"),
+        pytest.param([ASKING], 1, id="nothing-passed"),
+        pytest.param(["verification/test_it.py", "verification/test_whole.py"], 1, id="a-file-skipped-whole"),
         pytest.param(["smoke/test_skips.py::test_critical"], 1, id="never-allowed-in-smoke"),
         pytest.param(["verification/test_skips.py::test_unexpected"], 1, id="an-unexpected-pass"),
     ],
@@ -78,6 +101,13 @@ def test_a_run_passes_where_everything_was_shown(world: World, words: list[str],
     assert done.returncode == status, done.stdout
 
 
+def test_evidence_that_is_written_by_hand_does_not_make_it_a_pass(world: World) -> None:
+    """No release judges that run, so it is judged as any other."""
+    words = ("--env", "local", "verification/test_it.py", "verification/test_skips.py::test_unnamed")
+    assert world.pytest(*words, VERDIGRIS_EVIDENCE="evidence.jsonl").returncode == 1
+    assert (world.root / "evidence.jsonl").read_text().count('"kind": "test"') == 2
+
+
 def test_a_project_of_somebody_elses_may_skip(world: World) -> None:
     """Without ``--env`` pytest is as it was."""
-    assert world.pytest("verification/test_skips.py").returncode == 0
+    assert world.pytest("verification/test_skips.py", "-k", "not asking").returncode == 0

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -99,13 +98,17 @@ class Users(Probe):
         """As many as there are."""
         return 1
 
+    def due(self) -> int:
+        """None was sent before."""
+        return 0
+
     def since(self, index: int) -> list[Sample]:
         """One sample, of now."""
         answer = self.platform.answer(None)
         bad = answer.identity is not None and answer.identity.version == BAD_WATCH
         header = answer.identity.header() if answer.identity else None
         status = 500 if bad else answer.status
-        return [Sample(at=time.time(), milliseconds=1, status=status, identity=header, kept=False)]
+        return [Sample(at=0, milliseconds=1, status=status, identity=header, kept=False)]
 
 
 class Shop:

@@ -1,7 +1,9 @@
 """What a watch looks at, and from when on."""
 
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,8 @@ from tests.unit.flow import GOOD, VERSIONS, Shop
 from tests.unit.made import OTHER
 
 Watch = Callable[[list[Sample]], tuple[Objection, ...]]
-BEFORE, SINCE = 100.0, 101.0
-"""Seconds since the epoch: before the switch was observed, and after it."""
+BEFORE, SINCE = 6, 7
+"""Numbers of the probe's requests: due before the switch was observed, and after it."""
 
 
 @pytest.fixture
@@ -31,17 +33,17 @@ def watch(shop: Shop, tmp_path: Path) -> Watch:
     def watched(samples: list[Sample]) -> tuple[Objection, ...]:
         probe = Probe(Address(url="http://shop.invalid"), "/", 1, "x-release", tmp_path / "probe.jsonl")
         probe.samples += samples
-        start = monitor.Start(time.monotonic(), (BEFORE + SINCE) / 2, 0, 0)
+        start = monitor.Start(time.monotonic(), SINCE, 0, 0)
         settings = WatchSettings(seconds=0.001, rate=1000, window=1)
         return monitor.watch(deployment, platform, settings, probe, lambda: (), lambda *_: None, start)
 
     return watched
 
 
-def answer(deployment: Deployment | None = None, at: float = SINCE, status: int | None = 200) -> Sample:
+def answer(deployment: Deployment | None = None, number: int = SINCE, status: int | None = 200) -> Sample:
     """A user's answer; by another release where none is named."""
     identity = deployment.identity if deployment else OTHER
-    return Sample(at=at, milliseconds=5, status=status, identity=identity.header(), kept=True)
+    return Sample(at=0, milliseconds=5, status=status, identity=identity.header(), kept=True, number=number)
 
 
 def test_what_was_lost_before_the_watch_began_is_judged(watch: Watch) -> None:
@@ -54,5 +56,42 @@ def test_an_answer_that_was_asked_for_before_the_switch_is_nobodys_fault(watch: 
     standing = shop.platform().standing(Color.BLUE)
     assert standing is not None
     assert standing.release.version == GOOD[0]
-    assert watch([answer(at=BEFORE), answer(standing)]) == ()
-    assert [found.rule for found in watch([answer(at=SINCE), answer(standing)])] == ["watch-stranger"]
+    assert watch([answer(number=BEFORE), answer(standing)]) == ()
+    assert [found.rule for found in watch([answer(), answer(standing)])] == ["watch-stranger"]
+
+
+class Patient(BaseHTTPRequestHandler):
+    """Answers as the release, and takes its time."""
+
+    identity = ""
+
+    def do_GET(self) -> None:
+        """Answer after a while."""
+        time.sleep(0.8)
+        self.send_response(200)
+        self.send_header("x-release", self.identity)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_answers_that_take_their_time_make_no_watch_blind(shop: Shop, tmp_path: Path) -> None:
+    """What was on its way when the switch was observed ends in the watch, as much as is on its way at its end."""
+    platform = FakePlatform(shop.root, VERSIONS)
+    deployment = platform.standing(platform.live().color or Color.BLUE)
+    assert deployment is not None
+    handler = type("Handler", (Patient,), {"identity": deployment.identity.header()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        users = Address(url=f"http://127.0.0.1:{server.server_port}")
+        probe = Probe(users, "/", 40, "x-release", tmp_path / "probe.jsonl")
+        probe.start()
+        assert probe.wait_for(20, 20)
+        settings = WatchSettings(seconds=2, rate=40, answer_ms=5000)
+        start = monitor.start(probe, 0)
+        found = monitor.watch(deployment, platform, settings, probe, lambda: (), lambda *_: None, start)
+        probe.stop()
+        server.shutdown()
+    assert found == ()

@@ -1,16 +1,18 @@
 """The audit log in the cluster, where every machine that releases writes on.
 
-A page is a ConfigMap, to which lines are added only; one that is full is followed by the next, whose first line follows
-from its last. ``k8s/rbac/audit.yaml`` keeps everybody from changing what stands there.
+A page is a ConfigMap, to which lines are added only. One that is full names the page that follows it before that one is
+made: so none is added to it any more, and a page that is gone is missed. ``k8s/rbac/audit.yaml`` has the API server
+refuse what is not an addition.
 """
 
 from deploy.audit import FIRST, Entry, about, chained, digest, not_the_last
+from deploy.errors import PlatformError
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.transport import Object
 
 NAME = "verdigris-audit"
 LABEL = "verdigris.dev/audit"
-LINES, HEAD = "audit.jsonl", "head"
+LINES, HEAD, NEXT = "audit.jsonl", "head", "next"
 LIMIT = 800_000
 """Bytes of a page; a ConfigMap bears one MiB."""
 
@@ -23,68 +25,76 @@ class ClusterAudit:
         self.limit = limit
 
     def append(self, entry: Entry) -> None:
-        """Add a line to the last page, or to a new one where that is full."""
-        while not self._appended(entry):
-            pass
+        """Add a line to the last page; where that is full, to the one that it names then."""
+        pages = self._pages()
+        place: tuple[str, str] | None = (str(pages[-1]["metadata"]["name"]) if pages else _name(1), FIRST)
+        while place is not None:
+            place = self._added(entry, *place)
+
+    def _added(self, entry: Entry, name: str, previous: str) -> tuple[str, str] | None:
+        """Add a line to a page, or find that it is full: the page that follows, and the hash to follow from.
+
+        Args:
+            previous: the hash that its first line follows from, where it is not there yet.
+        """
+        following: tuple[str, str] | None = None
+
+        def decide(present: Object | None) -> Object | None:
+            nonlocal following
+            following = None
+            lines, head = (_field(present, LINES), _field(present, HEAD)) if present else ("", previous)
+            if _ends_with(entry, lines):
+                return None  # it was written, only nobody said so
+            line = entry.after(head)
+            if present is not None and (named := _field(present, NEXT)):
+                following = named, head
+                return None
+            if present is not None and len(lines) + len(line) >= self.limit:
+                following = _name(int(name.rpartition("-")[2]) + 1), head
+                return {"data": {NEXT: following[0]}}
+            data = {LINES: f"{lines}{line}\n", HEAD: digest(line)}
+            metadata = {"name": name, "labels": {LABEL: "page"}}
+            return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+        self.cluster.change("ConfigMap", name, decide)
+        return following
 
     def mentions(self, release: str) -> bool:
         """Whether a line is about that release, whatever else is wrong with the log."""
-        return any(about(release, _lines(page)) for page in self._pages())
+        return any(about(release, _field(page, LINES)) for page in self._pages())
 
     def entries(self) -> list[Entry]:
         """The lines of every page, the chain verified."""
-        previous, found = FIRST, []
+        previous, wanted, found = FIRST, _name(1), []
         for page in self._pages():
-            where, lines = page["metadata"]["name"], _lines(page).split("\n")[:-1]
-            found += chained(lines, where, previous)
+            where = str(page["metadata"]["name"])
+            if where != wanted:
+                raise PlatformError(f"{wanted or where}: pages of the audit log are missing or too many before {where}")
+            *lines, unfinished = _field(page, LINES).split("\n")
+            found += chained([*lines, unfinished] if unfinished else lines, where, previous)
             previous = digest(lines[-1]) if lines else previous
-            if previous != _head(page):
+            if previous != _field(page, HEAD):
                 raise not_the_last(where, len(lines), f"{HEAD} of that ConfigMap")
+            wanted = _field(page, NEXT)
+        if found and wanted:
+            raise PlatformError(f"{wanted}: this page of the audit log is gone, or its first line was not written yet")
         return found
 
     def _pages(self) -> list[Object]:
         return sorted(self.cluster.list("ConfigMap", LABEL), key=lambda page: str(page["metadata"]["name"]))
 
-    def _appended(self, entry: Entry) -> bool:
-        """Whether the line stands there now; not where somebody else filled the last page at the same moment."""
-        pages = self._pages()
-        number, previous = 1, FIRST
-        if pages:
-            last = pages[-1]
-            previous = _head(last)
-            number = int(str(last["metadata"]["name"]).rpartition("-")[2]) + self._fills(entry.after(previous), last)
-        filled = False
 
-        def decide(present: Object | None) -> Object | None:
-            nonlocal filled
-            if present is not None and _ends_with(entry, present):
-                return None  # it was written, only nobody said so
-            line = entry.after(_head(present) if present else previous)
-            if filled := present is not None and self._fills(line, present):
-                return None
-            data = {LINES: f"{_lines(present) if present else ''}{line}\n", HEAD: digest(line)}
-            metadata = {"name": f"{NAME}-{number:04}", "labels": {LABEL: "page"}}
-            return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-
-        self.cluster.change("ConfigMap", f"{NAME}-{number:04}", decide)
-        return not filled
-
-    def _fills(self, line: str, page: Object) -> bool:
-        """Whether a line is too much for a page."""
-        return len(_lines(page)) + len(line) >= self.limit
+def _name(number: int) -> str:
+    return f"{NAME}-{number:04}"
 
 
-def _ends_with(entry: Entry, page: Object) -> bool:
-    last = _lines(page).rstrip("\n").rpartition("\n")[2]
+def _field(page: Object, key: str) -> str:
+    return str((page.get("data") or {}).get(key, ""))
+
+
+def _ends_with(entry: Entry, lines: str) -> bool:
+    last = lines.rstrip("\n").rpartition("\n")[2]
     try:
         return last == entry.after(Entry.model_validate_json(last).previous)
     except ValueError:
         return False
-
-
-def _lines(page: Object) -> str:
-    return str((page.get("data") or {}).get(LINES, ""))
-
-
-def _head(page: Object) -> str:
-    return str((page.get("data") or {}).get(HEAD, FIRST))

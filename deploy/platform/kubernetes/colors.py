@@ -45,7 +45,7 @@ class Colors:
         self.manifests = manifests
         self.settings = settings
         self.renderings = Renderings(cluster, manifests)
-        self.workers = Workers(cluster, manifests, self._require_present)
+        self.workers = Workers(cluster, manifests, settings, self._require_present)
         self.generation: int | None = None
         """The generation this process acts with, where it took one."""
         self._seen: dict[Color, tuple[float, list[Object]]] = {}

@@ -44,7 +44,7 @@ def current(pods: Sequence[Object], label: str) -> list[Object]:
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
         and (pod["metadata"].get("labels") or {}).get(RELEASE_LABEL, "") == label
-        and pod["status"].get("phase") not in ("Failed", "Succeeded")
+        and not is_over(pod)
     ]
 
 
@@ -67,20 +67,26 @@ def judged(
     for condition in deployment.get("status", {}).get("conditions", ()):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Judged(never=f"its pods cannot be made: {condition.get('message', '')}")
-        if condition.get("reason") == "ProgressDeadlineExceeded" and _observed(deployment):
+        if condition.get("reason") == "ProgressDeadlineExceeded" and observed(deployment):
             return Judged(never=f"the rollout does not get on: {condition.get('message', '')}")
     wanted = deployment["spec"].get("replicas", 1)
     ready = [pod for pod in mine if is_ready(pod)]
     others = [pod for pod in pods if pod not in mine and not pod["metadata"].get("deletionTimestamp")]
-    if _observed(deployment) and len(ready) == len(mine) == wanted and not others:
+    if observed(deployment) and len(ready) == len(mine) == wanted and not others:
         return Judged(ready=True)
     said = _waiting(mine, wanted, len(others), events)
-    unseen = "" if _observed(deployment) else "; the cluster's controller has not acted on the Deployment yet"
+    unseen = "" if observed(deployment) else "; the cluster's controller has not acted on the Deployment yet"
     return Judged(waiting=f"{said}{unseen}")
 
 
-def _observed(deployment: Object) -> bool:
+def observed(deployment: Object) -> bool:
+    """Whether the cluster's controller has acted on the Deployment as it is now."""
     return bool(deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"]["generation"])
+
+
+def is_over(pod: Object) -> bool:
+    """Whether nothing of a pod runs any more, though it is still listed: it was evicted, or ended by itself."""
+    return pod["status"].get("phase") in ("Failed", "Succeeded")
 
 
 def is_ready(pod: Object) -> bool:

@@ -8,11 +8,13 @@ rather than two.
 import time
 from collections.abc import Callable
 
-from deploy.errors import PlatformError
+from deploy.cluster_tables import KubernetesSettings
+from deploy.errors import NotReady, PlatformError
 from deploy.model import Color
 from deploy.platform.kubernetes.api import Cluster, Stale
 from deploy.platform.kubernetes.manifests import Manifests
 from deploy.platform.kubernetes.marks import GENERATION, labels, stamping
+from deploy.platform.kubernetes.pods import is_over, judged, observed
 from deploy.platform.kubernetes.transport import Object
 
 PAUSE = 0.1
@@ -26,13 +28,19 @@ class Workers:
     """What must run once in one environment.
 
     Args:
+        settings: say how long one may take to start.
         judge: raises :class:`deploy.errors.Conflict` where a newer generation acts on an object.
     """
 
-    def __init__(self, cluster: Cluster, manifests: Manifests, judge: Callable[[Object], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, manifests: Manifests, settings: KubernetesSettings, judge: Callable[[Object], None]
+    ) -> None:
         self.cluster = cluster
         self.manifests = manifests
+        self.settings = settings
         self.judge = judge
+        self._starting: dict[str, float] = {}
+        """Until when each is waited for that was started here."""
         self._leaving: dict[str, float] = {}
         """Until when the pods of each are waited for."""
 
@@ -46,24 +54,29 @@ class Workers:
         for wanted in rendered:
             wanted["metadata"].setdefault("annotations", {})[GENERATION] = str(generation)
             self._apply(wanted, place)
+            if wanted["spec"]["replicas"]:
+                self._await(wanted)
 
     def follow(self, live: Color | None) -> bool:
-        """Stop those of any other color; where they are gone, start the live color's. Whether that is done.
+        """Stop those of any other color; where they are gone, start the live color's. Whether they run.
+
+        One that a release does not have is not missed: a color that users go back to may be older than its manifest.
 
         Raises:
             PlatformError: where one does not go away, its grace period long over.
+            NotReady: where one that was started here does not run.
         """
         others = [one for place, workers in self.manifests.workers.items() if place is not live for one in workers]
         for one in others:
             self._scale(one, 0)
         wanted = self.manifests.workers[live] if live is not None else []
-        if not wanted:
-            return True
-        if any(self._still_there(one) for one in others):
+        stopped = [one for one in wanted if self._stands_stopped(one)]
+        if wanted and any(self._still_there(one) for one in (*others, *stopped)):
             return False
-        for one in wanted:
+        for one in stopped:
             self._scale(one, int(one["spec"].get("replicas", 1)))
-        return True
+            self._await(one)
+        return all(self._runs(one) for one in wanted)
 
     def settle(self, live: Color | None) -> None:
         """The same, to its end."""
@@ -105,10 +118,17 @@ class Workers:
 
         self.cluster.change("Deployment", worker["metadata"]["name"], decide)
 
+    def _stands_stopped(self, worker: Object) -> bool:
+        present = self.cluster.get("Deployment", worker["metadata"]["name"])
+        return present is not None and not present["spec"].get("replicas", 1)
+
     def _still_there(self, worker: Object) -> bool:
-        """Whether it has pods; how long they are waited for counts from the first look."""
+        """Whether it has pods, or may get one yet; how long that is waited for counts from the first look."""
         name, spec = worker["metadata"]["name"], worker["spec"]
-        if not self.cluster.list("Pod", labels(spec["selector"]["matchLabels"])):
+        present = self.cluster.get("Deployment", name)
+        pods = self.cluster.list("Pod", labels(spec["selector"]["matchLabels"]))
+        acted_on = present is None or (observed(present) and not present["status"].get("replicas"))
+        if acted_on and all(is_over(pod) for pod in pods):
             self._leaving.pop(name, None)
             return False
         grace = spec["template"]["spec"].get("terminationGracePeriodSeconds", GRACE)
@@ -116,3 +136,24 @@ class Workers:
         if time.monotonic() > limit:
             raise PlatformError(f"the pods of {name} do not go away; two must not run at once")
         return True
+
+    def _await(self, worker: Object) -> None:
+        self._starting[worker["metadata"]["name"]] = time.monotonic() + self.settings.ready_seconds
+
+    def _runs(self, worker: Object) -> bool:
+        """Whether one that was started here has its pods; one that was there before is left to whoever watches it."""
+        name = worker["metadata"]["name"]
+        present = self.cluster.get("Deployment", name) if name in self._starting else None
+        if present is None:
+            return True
+        pods = self.cluster.list("Pod", labels(worker["spec"]["selector"]["matchLabels"]))
+        seen = judged(present, pods, (), 0.0, self.settings.unschedulable_seconds)
+        if seen.ready:
+            del self._starting[name]
+            return True
+        late = time.monotonic() > self._starting[name]
+        if seen.never or late:
+            del self._starting[name]
+            text = seen.never or f"it was not ready within {self.settings.ready_seconds:g} s: {seen.waiting}"
+            raise NotReady(f"{name}, which must run once, does not run: {text}")
+        return False
