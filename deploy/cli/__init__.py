@@ -68,9 +68,7 @@ def up(environment: str, settings: Path | None) -> None:
 
 @verdigris.command()
 @_options
-@click.option(
-    "--forget", is_flag=True, help="Remove what this machine keeps of it too, with the audit log of a local one."
-)
+@click.option("--forget", is_flag=True, help="Remove what this machine keeps of it too: logs, data, a local audit log.")
 @click.option("--confirm", metavar="NAME", help="The environment once more; needed where it is on a cluster.")
 def down(environment: str, settings: Path | None, confirm: str | None, *, forget: bool) -> None:
     """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""

@@ -138,7 +138,9 @@ def test_fault_32_an_older_generation_moves_nothing_that_stands_around_a_color(w
     old, new = world.platform(), world.platform()
     old.journal.next_generation()
     new.journal.next_generation()
-    color, before = live(world), around(world)
+    color = live(world)
+    world.kubectl("annotate", "hpa", f"tiny-{color}", "verdigris.dev/held-minimum=1")  # as a release leaves it
+    before = around(world)
     for write in (
         lambda: old.follow(color.other),
         lambda: old.stand_up(old.prepare(NEXT), color.other, 1),
@@ -148,6 +150,7 @@ def test_fault_32_an_older_generation_moves_nothing_that_stands_around_a_color(w
             write()
     assert around(world) == before
     assert new.follow(color)
+    new.settled()
 
 
 def around(world: ClusterWorld) -> list[object]:
