@@ -21,6 +21,8 @@ IDENTITY = (
 )
 users_since: list[float] = []
 served = [0]
+open_requests: set[int] = set()
+"""The threads that answer one; each has a connection of its own."""
 DOWN = Path.cwd().parent / "down"
 SECRET = os.environ.get("API_KEY", "")
 
@@ -30,6 +32,15 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes; a delayed ACK would add 40 ms to each answer
 
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            return self.say(200, f"tiny_open_requests {len(open_requests)}\n")
+        open_requests.add(threading.get_ident())
+        try:
+            return self.answer()
+        finally:
+            open_requests.discard(threading.get_ident())
+
+    def answer(self) -> None:
         served[0] += 1
         status, body = 200, f"hello from {PLAN['version']}\n"
         if "x-verdigris-run" not in self.headers and not self.path.startswith("/healthz"):
@@ -64,6 +75,9 @@ class Handler(BaseHTTPRequestHandler):
             status = 500
         if self.path.startswith("/slow"):
             time.sleep(float(self.path.partition("=")[2] or 1))
+        self.say(status, body)
+
+    def say(self, status: int, body: str) -> None:
         self.send_response(status)
         if FAULT != "no-identity":
             self.send_header("x-release", IDENTITY)

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.errors import Conflict, ExitStatus
 from deploy.model import Color, Outcome, Record, Step
+from deploy.platform.connection import connect
 from deploy.platform.kubernetes.api import Cluster
 from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
@@ -24,7 +25,10 @@ ROLES = HERE.parents[1] / "k8s" / "rbac"
 @pytest.fixture(scope="module")
 def stage(make_namespace: NamespaceMaker, images: Images, tmp_path_factory: pytest.TempPathFactory) -> ClusterWorld:
     """Colors with a worker, an autoscaler and a Secret each."""
-    world = ClusterWorld(tmp_path_factory.mktemp("around"), make_namespace(), images)
+    gauge = 'open_requests = "tiny_open_requests"'
+    world = ClusterWorld(tmp_path_factory.mktemp("around"), make_namespace(), images, kubernetes=gauge)
+    settings = world.root / "environments.toml"
+    settings.write_text(f"{settings.read_text()}\n[checks.metrics]\n")
     folder = world.root / "k8s"
     for color in ("blue", "green"):
         for name in ("worker", "scaler"):
@@ -264,6 +268,43 @@ def test_the_old_color_is_retired_when_its_rollback_window_is_over(world: Cluste
         settings.write_text(text)
     assert world.platform().standing(old.other) is None
     assert (live(world), world.live()) == (old, GOOD)
+
+
+def test_36_a_request_that_is_open_on_the_old_color_is_drained_by_count(world: ClusterWorld) -> None:
+    """It began before the switch and ends after the watch: the old color is taken away then, and not before."""
+    settings, old = world.root / "environments.toml", live(world)
+    users, text, answers, open_at = world.platform().users(), settings.read_text(), [], []
+
+    def ask() -> None:
+        connection = connect(users, secure=users.secure_url is not None, timeout=60)
+        connection.request("GET", "/slow?seconds=14")
+        answer = connection.getresponse()
+        answers.append((answer.status, answer.headers["x-release"]))
+
+    asking = threading.Thread(target=ask)
+
+    class Steps(Silent):
+        def record(self, record: Record) -> None:
+            if record.step is Step.SWITCH:
+                asking.start()
+            if record.step is Step.SETTLE:
+                open_at.append((asking.is_alive(), world.platform().open_requests(old)))
+
+    settings.write_text(
+        text.replace("rollback_window = 600", "rollback_window = 0").replace("drain_seconds = 5", "drain_seconds = 60")
+    )
+    before = world.platform().live().identity
+    try:
+        record = world.controller(Steps()).release(NEXT)
+    finally:
+        settings.write_text(text)
+    asking.join(60)
+    assert record.exit_status is ExitStatus.CONFIRMED, record.objections
+    assert open_at == [(True, 1)]
+    assert before is not None
+    assert answers == [(200, before.header())]
+    assert record.notes["old color"] == f"{old} drained and retired"
+    assert world.platform().standing(old) is None
 
 
 def test_an_environment_of_a_cluster_is_taken_down_only_by_its_name(world: ClusterWorld) -> None:
