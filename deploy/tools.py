@@ -1,6 +1,7 @@
 """What the flow of a release acts with, and how a record is finished."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from deploy.settings import Environment
 from deploy.verify import Verifier
 
 Flow = Iterator[Record]
+PAUSE = 0.1
+"""Seconds between two looks at what must run once."""
 
 
 @dataclass
@@ -79,9 +82,14 @@ def rolls(platform: Platform) -> bool:
 
 
 def take_along(color: Color, tools: Tools) -> None:
-    """Begin to bring what must run once to who has the users now; where it takes longer, the end of the run does it."""
+    """Bring what must run once to who has the users now, for as long as the platform gives it.
+
+    It is done before a record says that the run is over: a kill after that would leave it running nowhere. Where it
+    cannot be done, users are where they belong all the same.
+    """
     try:
-        tools.platform.follow(color)
+        while not tools.platform.follow(color):
+            time.sleep(PAUSE)
     except VerdigrisError as error:
         tools.told(f"what must run once has not moved yet: {error}")
 

@@ -221,8 +221,8 @@ class Platform(Protocol):
             Whether it runs there, and nowhere else.
 
         Raises:
-            PlatformError: where it does not leave the other color.
-            NotReady: where it cannot run in this one.
+            PlatformError: where it does not leave the other color, its time for that long over.
+            NotReady: where it cannot run in this one, or not in time.
         """
 
     def hold_connections(self) -> None:

@@ -55,6 +55,14 @@ def test_a_watch_is_not_over_before_what_runs_once_has_followed_the_users(shop: 
     assert platform.following == 0
 
 
+def test_a_rollback_is_over_when_what_runs_once_is_back(shop: Shop) -> None:
+    """A kill after the last record would leave it running nowhere."""
+    platform = shop.platform()
+    platform.following = 9
+    assert shop.release(BAD_WATCH, platform=platform).outcome is Outcome.ROLLED_BACK
+    assert platform.following == 0
+
+
 def test_what_runs_once_and_does_not_follow_takes_the_release_back(shop: Shop) -> None:
     """A release whose scheduler cannot run is not confirmed, and the way back does not depend on it."""
     platform = shop.platform()
