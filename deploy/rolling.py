@@ -169,6 +169,7 @@ def undo(record: Record, tools: Tools) -> Flow:
         yield finish(record.with_changes(switched=False), Outcome.HELD)
         return
     record = noting(record, "rollback observed", f"{time.monotonic() - decided:.1f} s after the decision")
+    take_along(Color.LIVE, tools)
     yield finish(record, Outcome.ROLLED_BACK)
 
 
@@ -213,7 +214,6 @@ def _put_back(old: Deployment, tools: Tools) -> None:
     observation = platform.observe(old.identity, time.monotonic())
     if not observation.complete:
         raise NotReady(f"it was not observed: {observation.reason}")
-    take_along(old.color, tools)
 
 
 def go_back(record: Record, tools: Tools) -> Flow:
@@ -234,6 +234,7 @@ def go_back(record: Record, tools: Tools) -> Flow:
     finally:
         probe.stop()
     record = noting(record, "rollback observed", f"{time.monotonic() - decided:.1f} s after the decision")
+    take_along(Color.LIVE, tools)
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
@@ -248,6 +249,7 @@ def _stay(record: Record, live: Deployment, tools: Tools) -> Flow:
         text = f"{live.release.version} does not have all users either: {error}"
         yield finish(objecting(record, "rollback", Kind.FAILED, text), Outcome.PERSON_NEEDED)
         return
+    take_along(Color.LIVE, tools)
     yield finish(record, Outcome.REFUSED)
 
 
