@@ -48,6 +48,9 @@ def _rehearse(record: Record, tools: Tools) -> Record:
         return noting(record, "rehearsed", "nothing: the settings say database.rehearse = false")
     try:
         with tools.platform.rehearsal(release, live) as rehearsed:
+            if rehearsed is None and database is None and tools.platform.migrates:
+                text = "nothing: the settings name no database, so what migrates is not proved"
+                return noting(record, "rehearsed", text)
             if rehearsed is None:
                 return record
             tools.told(f"the migration on a copy: {rehearsed.text}")

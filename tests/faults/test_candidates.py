@@ -196,7 +196,9 @@ def test_21_a_migration_that_fails_leaves_the_level_as_it_was(make_world: Callab
         assert not database.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall()
     assert world.controller().journal.holder() is None
     script.write_text(MIGRATE.format(path=str(path), last=""))
-    assert world.release("1.1.0").outcome is Outcome.CONFIRMED
+    proven = world.release("1.1.0")
+    assert proven.outcome is Outcome.CONFIRMED
+    assert "what migrates is not proved" in proven.notes["rehearsed"]
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT number FROM level").fetchone() == (2,)
 
