@@ -40,9 +40,11 @@ class Proof(Gathering):
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail the run."""
+        if exitstatus != pytest.ExitCode.OK or session.config.option.collectonly:
+            return
         if self.ran and not self.passed and not self.unproven:
             self.unproven.append("no test passed")
-        if exitstatus == pytest.ExitCode.OK and self.unproven and not session.config.option.collectonly:
+        if self.unproven:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
