@@ -215,6 +215,10 @@ class Settings(Table):
             raise SettingsError(f"environments.{name}.ca = {ca!r} holds no certificate in PEM form")
         return str(path)
 
+    def is_critical(self, suite: str) -> bool:
+        """Whether every test of a suite is critical; all of smoke always is."""
+        return suite == "smoke" or self.suites[suite].critical
+
     def checks_of(self, name: str) -> Checks:
         """What the suites know of the application in that environment."""
         load = self.environment(name).load

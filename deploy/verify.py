@@ -87,7 +87,7 @@ class Verifier:
                 frozen=frozen,
                 expected=deployment.identity,
                 demands=environment.demands,
-                all_critical=suite == "smoke" or settings.suites[suite].critical,
+                all_critical=settings.is_critical(suite),
                 ended=run.ended,
                 error=_errors(run),
                 confirmed=confirmed,

@@ -33,8 +33,8 @@ class Proof(Gathering):
         self.ran += 1
         self.passed += test.outcome == "passed"
         test = test.model_copy(update={"id": self._without_target(test.id)})
-        suites, today = self.context.settings.suites, datetime.now(UTC).date()
-        critical = any(name == "smoke" or suites[name].critical for name in suites_of([test.id], self.context))
+        today = datetime.now(UTC).date()
+        critical = any(map(self.context.settings.is_critical, suites_of([test.id], self.context)))
         skipped = not_shown(test, today, self.context.environment.allow_skips, critical=critical)
         self.unproven += [text for text in (skipped, only_on_a_rerun(test)) if text]
 

@@ -13,7 +13,7 @@ from deploy.platform.kubernetes.audit import ClusterAudit
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.trouble import Fault, Trouble, lost_after, lost_before
-from tests.platform.test_contract import audited
+from tests.unit.made import audited
 
 ROOM = 1000
 """Bytes of a page here: room for three lines."""

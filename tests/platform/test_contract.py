@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from deploy.audit import Entry, entry
 from deploy.errors import Conflict, NotReady, UsageError
 from deploy.model import Color, Deployment
 from deploy.platform import Platform
 from tests.platform.subjects import GOOD, NEXT, Subject
+from tests.unit.made import audited
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 
@@ -24,20 +24,6 @@ def make_live(platform: Platform, version: str = GOOD, color: Color = BLUE) -> D
     platform.switch(color, platform.live(), 1)
     assert platform.observe(deployment.identity, time.monotonic()).complete
     return deployment
-
-
-def audited(release: str) -> Entry:
-    """A line of the audit log."""
-    return entry(
-        actor="a person",
-        action="release",
-        environment="shop",
-        release=release,
-        from_identity=None,
-        to_identity=None,
-        outcome="confirmed",
-        exit_status=0,
-    )
 
 
 def test_nobody_is_live_at_first(platform: Platform) -> None:

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from deploy.audit import Entry, entry
 from deploy.evidence import Closed, Collected, Evidence, Tested
 from deploy.model import Color, Deployment, Identity, Record, Release
 from deploy.platform.base import Health
@@ -84,5 +85,20 @@ def record(version: str = "2.0.0", generation: int = 1, **changes: Any) -> Recor
         generation=generation,
         started="2026-06-01T00:00:00.000Z",
         required=("smoke", "verification"),
+    )
+    return made.model_copy(update=changes)
+
+
+def audited(release: str, **changes: Any) -> Entry:
+    """A line of the audit log, about a release that was confirmed."""
+    made = entry(
+        actor="a person",
+        action="release",
+        environment="shop",
+        release=release,
+        from_identity=None,
+        to_identity=None,
+        outcome="confirmed",
+        exit_status=0,
     )
     return made.model_copy(update=changes)

@@ -7,23 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.audit import AuditFile, Entry, entry
+from deploy.audit import AuditFile, Entry
 from deploy.errors import PlatformError
+from tests.unit.made import audited
 
 
 def line(number: int) -> Entry:
     """A line that differs from every other."""
-    return entry(
-        actor="a person",
-        action="release",
-        environment="local",
-        release=f"release-{number}",
-        from_identity=None,
-        to_identity=None,
-        outcome="confirmed",
-        exit_status=0,
-        reason="a\u2028reason\nof two lines",
-    )
+    return audited(f"release-{number}", reason="a\u2028reason\nof two lines")
 
 
 @pytest.fixture
