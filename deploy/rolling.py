@@ -122,7 +122,6 @@ def _deploy(record: Record, tools: Tools, probe: Probe) -> Record:
     if not observation.complete:
         text = f"users are not all answered by {record.version}: {observation.reason}"
         return objecting(record, "deploy", Kind.FAILED, text)
-    take_along(deployment.color, tools)
     seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
     return noting(record, "deploy observed", f"{1000 * observation.seconds:.0f} ms after it was ready, {seen}")
 

@@ -117,6 +117,22 @@ def test_a_first_release_that_fails_is_taken_away(make_shop: Callable[..., Shop]
     assert shop.release(ONE).outcome is Outcome.CONFIRMED
 
 
+def test_what_runs_once_and_does_not_start_takes_the_release_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform says once that it cannot run; whoever hears that is the watch."""
+    platform, follow = shop.platform(), FakePlatform.follow
+    said = [NotReady("shop-cron, which must run once, does not run")]
+
+    def once(self: FakePlatform, color: Color) -> bool:
+        if said:
+            raise said.pop()
+        return follow(self, color)
+
+    monkeypatch.setattr(FakePlatform, "follow", once)
+    record = shop.release(TWO, platform=platform)
+    assert (record.outcome, shop.live) == (Outcome.ROLLED_BACK, ONE)
+    assert "shop-cron, which must run once" in record.objections[0].text
+
+
 def test_an_unknown_version_touches_nothing(shop: Shop) -> None:
     """The journal is ahead of the world by prepare alone, and recover has nothing to undo."""
     before = shop.platform().world
