@@ -1,10 +1,11 @@
 """The values a release is made of: frozen, comparable, and the same in the journal, the code and the reports."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deploy.errors import ExitStatus
 
@@ -17,10 +18,39 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+LONGEST_TEXT = 100_000
+"""Characters of one text in a value; what an application says is cut there, so that a journal can be written."""
+_UNSTORABLE = re.compile("[\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text as it can be kept in any file: halves of surrogate pairs replaced, and no longer than allowed.
+
+    An application's JSON may hold "\\ud83d", and a file's name any byte; neither is text that UTF-8 has.
+    """
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]} ... ({len(text) - LONGEST_TEXT:,} more characters)"
+    return text if text.isascii() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _storable(value: Any) -> Any:
+    if type(value) is str:
+        return storable(value)
+    if type(value) is dict:
+        return {_storable(key): _storable(one) for key, one in value.items()}
+    return type(value)(map(_storable, value)) if type(value) in (list, tuple) else value
+
+
 class Value(BaseModel):
-    """A frozen value that refuses unknown keys."""
+    """A frozen value that refuses unknown keys, and takes any text in a form that can be kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _made_storable(cls, values: Any) -> Any:
+        """What cannot be kept is replaced where it enters: once in a value, it could stop the journal."""
+        return _storable(values)
 
 
 class Color(StrEnum):
@@ -222,15 +252,19 @@ class Record(Value):
     def at(self, step: Step, text: str, **changes: object) -> "Record":
         """The same record at ``step``, with a line in its timeline."""
         moment = Moment(at=now(), step=step, text=text)
-        return self.model_copy(update={"step": step, "timeline": (*self.timeline, moment), **changes})
+        return self.with_changes(step=step, timeline=(*self.timeline, moment), **changes)
 
     def with_changes(self, **changes: object) -> "Record":
-        """The same record with ``changes``, at the same step."""
-        return self.model_copy(update=changes)
+        """The same record with ``changes``, validated, at the same step.
+
+        Raises:
+            ValidationError: if a change has no such field or is no value of it.
+        """
+        return type(self).model_validate({**dict(self), **changes})
 
     def objecting(self, *objections: Objection) -> "Record":
         """The same record with more reasons not to go on."""
-        return self.model_copy(update={"objections": (*self.objections, *objections)})
+        return self.with_changes(objections=(*self.objections, *objections))
 
     @property
     def finished(self) -> bool:
