@@ -4,12 +4,13 @@ import time
 
 from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
 from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
-from deploy.tools import Flow, Tools, finish, noting, objecting, take_along
+from deploy.platform import Observation
+from deploy.tools import PAUSE, Flow, Tools, finish, noting, objecting, take_along
 
 
 def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     """Move the users back; depends on nothing of the candidate."""
-    platform, old, decided = tools.platform, record.live, time.monotonic()
+    old, decided = record.live, time.monotonic()
     if old is None:
         record = objecting(record, "first", Kind.FAILED, "this was the first release: there is nothing to go back to")
         yield finish(record, Outcome.PERSON_NEEDED)
@@ -17,10 +18,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     record = record.at(Step.ROLLBACK, f"users go back to {old.color}")
     yield record
     try:
-        restore(old, tools)
-        write_back(old, moved, record, tools)
-        written = time.monotonic()
-        observation = platform.observe(old.identity, written)
+        written, observation = _moved_back(old, moved, record, tools)
     except VerdigrisError as error:
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
         yield finish(record, Outcome.PERSON_NEEDED)
@@ -34,6 +32,25 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
         record, "rollback observed", f"{1000 * (observation.seconds + written - decided):.0f} ms after the decision"
     )
     yield finish(record, Outcome.ROLLED_BACK)
+
+
+def _moved_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> tuple[float, Observation]:
+    """Restore, write, observe: when it was written (``time.monotonic()``), and what was seen.
+
+    A platform that fails at one of them is asked again until the time for a switch is over: to give up at the first
+    error would leave users on a release that was objected to.
+    """
+    platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
+    while True:
+        try:
+            restore(old, tools)
+            write_back(old, moved, record, tools)
+            written = time.monotonic()
+            return written, platform.observe(old.identity, written)
+        except PlatformError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(PAUSE)
 
 
 def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:
@@ -57,7 +74,7 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
             if error is failed or time.monotonic() >= deadline:
                 raise
             failed = error
-            time.sleep(0.1)
+            time.sleep(PAUSE)
         else:
             return
 
@@ -82,6 +99,6 @@ def restore(old: Deployment, tools: Tools) -> None:
             raise NotReady(
                 f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"
             )
-        time.sleep(0.1)
+        time.sleep(PAUSE)
     again = platform.stand_up(old.release, old.color, max(old.generation, tools.generation))
     platform.remember(again.model_copy(update={"verified": old.verified}))

@@ -5,12 +5,13 @@ Everything here is order: lock, recover, journal, act, record. What is decided i
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from deploy import recovery
-from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
+from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalStore, actor
 from deploy.model import Deployment, Outcome, Record, Step, now
@@ -20,11 +21,16 @@ from deploy.probe import Probe
 from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
+from deploy.safeguard import Safeguard
 from deploy.settings import Settings
-from deploy.tools import Flow, Signals, Tools, broken_off, stopped, taking_signals
+from deploy.tools import Flow, Signals, Tools, in_words, taking_signals, unknown
 from deploy.verify import Verifier
-from deploy.watcher import Silent, Watcher
+from deploy.watcher import Detached, Silent, Watcher
 
+DRAIN_SECONDS = 2.0
+"""How long a reader of the output who does not read is waited for."""
+PROBE_SECONDS = 2.0
+"""How long the probe's last requests are waited for, all of them together."""
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -42,16 +48,15 @@ class Controller:
         self.settings = settings
         self.name = environment
         self.environment = settings.environment(environment)
-        self.watcher = watcher or Silent()
         self.signals = Signals()
         self.redactor = Redactor(secrets(self.environment, settings.root))
+        self.watcher = Detached(watcher or Silent(), self.redactor.text)
+        self._afterwards: list[Callable[[], object]] = []
+        self._probes: list[Probe] = []
         self.platform = platform or open_platform(settings, environment)
-        self.platform.told = self._told
-        self.records = Records(settings, environment, self.platform, self.redactor, self._told)
+        self.platform.told = self.watcher.told
+        self.records = Records(settings, environment, self.platform, self.redactor, self.watcher.told)
         self.journal = journal or self.platform.journal
-
-    def _told(self, text: str) -> None:
-        self.watcher.told(self.redactor.text(text))
 
     # --- what a person asks for --------------------------------------------------------------------------------
 
@@ -128,10 +133,20 @@ class Controller:
     def _acting(
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
-        with self.journal.lock(action), taking_signals(receive or self.signals.receive):
-            if recover and (record := self._recover()) is not None:
-                recovery.require_ended(record)
-            yield
+        try:
+            with self.journal.lock(action), taking_signals(receive or self.signals.receive):
+                if recover and (record := self._recover()) is not None:
+                    recovery.require_ended(record)
+                yield
+        finally:
+            self._do_afterwards()
+
+    def _do_afterwards(self) -> None:
+        """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""
+        for action in self._afterwards:
+            self._attempt("what follows a run was not done", action)
+        self._afterwards.clear()
+        self.watcher.drain(DRAIN_SECONDS)
 
     def _check(self, version: str) -> None:
         if not VERSION.fullmatch(version):
@@ -170,14 +185,19 @@ class Controller:
         folder, watch = self.folder(record), self.environment.watch
         gate = Gate(self.settings, self.name, self.platform)
         header = self.settings.identity.header
+
+        def probe() -> Probe:
+            self._probes.append(Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"))
+            return self._probes[-1]
+
         return Tools(
             platform=self.platform,
             environment=self.environment,
             verifier=Verifier(gate, folder, self.journal.read().confirmed, acknowledged, self.watcher.suite),
-            probe=lambda: Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"),
+            probe=probe,
             generation=record.generation,
             signals=self.signals,
-            told=self._told,
+            told=self.watcher.told,
             watched=self.watcher.watched,
         )
 
@@ -194,67 +214,68 @@ class Controller:
             self._attempt("the audit log was not written", lambda: self.records.adopted(adopted, identity))
 
     def _recover_before_rollback(self) -> None:
-        """The same, but nothing of it keeps the users from going back."""
-        self._attempt("what an earlier run left is not brought to an end", self._recover_run)
-        self._attempt("who has the users is not known by name", self._adopt)
+        """The same, but nothing of it keeps the users from going back, or comes before that."""
+        self._attempt("could not finish an interrupted run", partial(self._recover_run, chores=False))
+        self._attempt("the live color is not known by name", self._adopt)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
-        """Do what must not stop a command; where it fails, the next command does it."""
+        """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""
         try:
             action()
-        except VerdigrisError as error:
-            self._told(f"{what}: {error}")
+        except Exception as error:  # noqa: BLE001 - it is said, and nothing depends on it
+            self.watcher.told(f"{what}: {in_words(error)}")
 
-    def _recover_run(self) -> Record | None:
+    def _recover_run(self, *, chores: bool = True) -> Record | None:
         with _nothing_touched():
             record = self.journal.read().record
         if record is None:
             return None
         if record.finished:
-            self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
-            self._attempt("what an earlier run left is still there", self.platform.tidy)
-            self._attempt("what was held for the release is still held", self.platform.settled)
+            if chores:
+                self._do_chores(record)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
-        self.redactor.files(self.folder(record))  # its suites died before theirs were
         generation = self.journal.next_generation()
         tools = self._tools(record.with_changes(generation=generation))
-        return self._drive(record, recovery.recover(record, tools), recovering=True)
+        try:
+            return self._drive(record, recovery.recover(record, tools), recovering=True)
+        finally:  # its suites died before what they wrote was redacted; the users go first
+            self._attempt("a file of its suites still holds what they wrote", partial(self._redact, record))
 
     def _drive(self, record: Record, flow: Flow, *, recovering: bool = False) -> Record:
-        """Journal each record, then let the flow go on to its effect; at the end leave the records people read.
+        """Run a flow to its end (:mod:`deploy.safeguard`), then leave the records people read.
 
-        A recovery that breaks off leaves its record as it was, for the next one.
+        What takes its time and can change nothing (report, notification) follows when the lock is let go.
         """
-        lost = False
+        guard = Safeguard(self.platform, self.journal, self._write, self._tools, self._redacted, self.watcher.record)
         try:
-            with contextlib.closing(flow):  # type: ignore[type-var]
-                for yielded in flow:
-                    record = self._redacted(yielded)
-                    self._write(record)
-                    self.watcher.record(record)
-        except VerdigrisError as error:
-            text = self.redactor.text(str(error))
-            if record.switched or record.step in (Step.SWITCH, Step.ROLLBACK, Step.SETTLE):
-                self.records.notify(broken_off(record, text))
-                raise PlatformError(f"{text}; who has the users is not known: run 'verdigris recover'") from error
-            if recovering and not record.finished:
-                raise
-            lost = isinstance(error, Conflict)  # whoever acts now holds what this run held
-            record = record if record.finished else stopped(record, error, text)
-            self._write_at_the_end(record)
-            self.watcher.record(record)
-        self.records.leave(record)
-        if not lost:
+            record = guard.drive(record, flow, recovering=recovering)
+        except PlatformError as error:
+            if guard.record.switched or guard.record.step in (Step.SWITCH, Step.ROLLBACK):
+                text = self.redactor.text(str(error))
+                self._afterwards.append(partial(self.records.notify, unknown(guard.record, text)))
+            raise
+        self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
+        self._attempt("what the probe saw was not kept", self._end_probes)
+        if not isinstance(guard.failure, Conflict):  # whoever acts now holds what this run held
             self._attempt("what was held for the release is still held", self.platform.settled)
+        self._afterwards.append(partial(self.records.leave, record, guard.failure))
         return record
 
-    def _write_at_the_end(self, record: Record) -> None:
-        """The users were never moved, so the outcome stands where the journal cannot be written too."""
-        try:
-            self._write(record)
-        except VerdigrisError as error:
-            self._told(f"the journal still says that it goes on, the next command ends it: {error}")
+    def _do_chores(self, record: Record) -> None:
+        """What a run that ended may have left undone."""
+        self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
+        self._attempt("what an earlier run left is still there", self.platform.tidy)
+        self._attempt("what was held for the release is still held", self.platform.settled)
+
+    def _redact(self, record: Record) -> None:
+        self.redactor.files(self.folder(record))
+
+    def _end_probes(self) -> None:
+        """Wait for their last requests, all of them together, and keep what they saw."""
+        deadline = time.monotonic() + PROBE_SECONDS
+        while self._probes:
+            self._probes.pop().finish(deadline)
 
     def _redacted(self, record: Record) -> Record:
         """The record without the environment's secrets: messages hold what applications and migrations said."""

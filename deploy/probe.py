@@ -22,7 +22,7 @@ FRESH = 4
 
 
 class Probe:
-    """Runs from ``start`` to ``stop``; its samples are kept and written to ``path``."""
+    """Runs from ``start`` to ``stop``; ``finish`` writes its samples to ``out``."""
 
     def __init__(self, users: Address, path: str, rate: float, header: str, out: Path) -> None:
         self.users = users
@@ -48,14 +48,22 @@ class Probe:
             thread.start()
 
     def stop(self) -> None:
-        """End, and write what was seen; what cannot be written is only missing from the report (fault 44)."""
+        """Ask nothing more; waits for nothing, so that it may stand before a rollback."""
         self._stopping.set()
+
+    def finish(self, deadline: float) -> None:
+        """Wait for the last answers until ``deadline`` (``time.monotonic()``), and write what was seen.
+
+        What cannot be written is only missing from the report (fault 44).
+        """
+        self.stop()
         if not self._threads:
             return
         for thread in self._threads:
-            thread.join(TIMEOUT + 1)
+            thread.join(max(0.0, deadline - time.monotonic()))
+        seen = sorted(self.since(0), key=lambda one: one.at)
         with contextlib.suppress(OSError), self.out.open("w", encoding="utf-8") as file:
-            file.writelines(sample.model_dump_json() + "\n" for sample in sorted(self.samples, key=lambda one: one.at))
+            file.writelines(sample.model_dump_json() + "\n" for sample in seen)
 
     def planned(self, since: float) -> int:
         """How many requests were due since ``since`` (``time.monotonic()``) and could have been answered."""

@@ -1,7 +1,9 @@
 """What a run leaves for people: a line in the audit log, a report, a notification. None of them changes the outcome."""
 
+import contextlib
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +11,14 @@ from deploy.audit import entry
 from deploy.diagnose import last_words
 from deploy.errors import ExitStatus
 from deploy.journal import actor
-from deploy.model import Identity, Record, now
+from deploy.model import Identity, Record, now, storable
 from deploy.notify import notify
 from deploy.platform import Platform
 from deploy.redact import Redactor
 from deploy.settings import Settings
+
+TRACEBACK_FRAMES = 40
+"""How many frames of what broke a run off are kept."""
 
 
 class Records:
@@ -37,10 +42,15 @@ class Records:
         """Where the records of a release stand."""
         return self.settings.root / self.settings.reports / record.id
 
-    def leave(self, record: Record) -> None:
-        """Audit, report, notification of a finished run."""
-        _attempt("audit log", lambda: self.ensure_audited(record))
+    def leave(self, record: Record, failure: BaseException | None = None) -> None:
+        """Report and notification of a finished run.
+
+        Args:
+            failure: what broke it off; its traceback is kept beside the report.
+        """
         written: list[Path] = []
+        if failure is not None:
+            _attempt("traceback", lambda: self._keep_traceback(record, failure))
         _attempt("report", lambda: written.append(self._report(record)))
         self.notify(record, written[0] if written else None)
 
@@ -48,6 +58,12 @@ class Records:
         """Tell whoever the settings name."""
         if problem := notify(self.settings.environment(self.name), record, report, self.settings.root):
             self.told(problem)
+
+    def _keep_traceback(self, record: Record, failure: BaseException) -> None:
+        folder = self.folder(record)
+        folder.mkdir(parents=True, exist_ok=True)
+        said = storable("".join(traceback.format_exception(failure, limit=-TRACEBACK_FRAMES)))
+        (folder / "broke-off.txt").write_text(self.redactor.text(said), encoding="utf-8")
 
     def _report(self, record: Record) -> Path:
         from deploy import report as report_module
@@ -100,4 +116,5 @@ def _attempt(what: str, action: Callable[[], None]) -> None:
     try:
         action()
     except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stands and is said
-        print(f"verdigris: the {what} could not be written: {error}", file=sys.stderr)  # noqa: T201
+        with contextlib.suppress(Exception):  # a standard error that is closed changes no outcome either
+            print(f"verdigris: the {what} could not be written: {error}", file=sys.stderr)  # noqa: T201

@@ -14,54 +14,52 @@ from deploy.journal import Journal
 from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
 from deploy.platform import Platform
 from deploy.release import keep, settle
-from deploy.tools import Flow, Tools, finish, noting, objecting, rolls, take_along
+from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
 
-def recover(record: Record, tools: Tools) -> Flow:
+def recover(record: Record, tools: Tools, *, broke_off: bool = False) -> Flow:
     """Bring what ``record`` left to an end: one verified color live, and nothing half done.
 
     Where the environment rolls, see :func:`deploy.rolling.recover`.
 
     Before the switch, the candidate is taken away. After it, the users go back to where they were: a watch that was not
     finished proves nothing. Where there is nothing to go back to, they stay on the candidate, which was verified.
+
+    Args:
+        broke_off: whether the run itself does it, and has said why; a run that died cannot.
     """
     if record.candidate is not None and record.candidate not in tools.platform.places:
         text = f"a {record.action} into {record.candidate} was left here, and the strategy was changed since"
         raise Refused(f"{text}: set it back, recover, then change it")
     traffic = tools.platform.live()
     record = record.with_changes(generation=max(record.generation, tools.generation))
-    record = noting(record, "recovered", f"found at {record.step}, users on {traffic.color or 'nobody'}")
+    if not broke_off:
+        record = noting(record, "recovered", f"found at {record.step}, users on {traffic.color or 'nobody'}")
     if record.action == "rollback":
         yield from _finish_rollback(record, tools, traffic)
     elif rolls(tools.platform):
-        yield from rolling.recover(record, tools)
+        yield from rolling.recover(record, tools, broke_off=broke_off)
     elif traffic.color is None or traffic.color != record.candidate:
-        yield from _not_switched(record, tools)
+        yield from _not_switched(record, tools, broke_off=broke_off)
     elif record.step is Step.SETTLE:
         yield from settle(record.with_changes(switched=True), tools)
     elif record.live is None:
         yield from _first(record.with_changes(switched=True), tools)
     else:
-        record = objecting(
-            record.with_changes(switched=True),
-            "recovered",
-            Kind.NOT_CONCLUSIVE,
-            f"the run died at {record.step}, before its watch was over",
-        )
-        yield from back(record, tools, traffic)
+        text = f"the run died at {record.step}, before its watch was over"
+        yield from back(died(record.with_changes(switched=True), text, broke_off=broke_off), tools, traffic)
 
 
-def _not_switched(record: Record, tools: Tools) -> Flow:
+def _not_switched(record: Record, tools: Tools, *, broke_off: bool) -> Flow:
     """The users are not on the candidate: either they never were, or somebody took them back."""
     if record.step not in _BEFORE_SWITCH:
         text = "the users were already back; the run died before it could say so"
-        yield finish(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), Outcome.ROLLED_BACK)
+        yield finish(died(record, text, broke_off=broke_off), Outcome.ROLLED_BACK)
         return
-    record = objecting(
-        record, "recovered", Kind.NOT_CONCLUSIVE, f"the run died at {record.step}; users were never moved"
-    )
+    text = f"the run died at {record.step}; users were never moved"
+    record = died(record, text, broke_off=broke_off)
     record = (
         record.at(Step.DEPLOY, f"the candidate is taken away from {record.candidate}") if record.candidate else record
     )

@@ -6,8 +6,9 @@ the journal is always ahead of the world by at most one effect, and a dead proce
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from deploy import monitor
@@ -21,7 +22,7 @@ from deploy.model import (
     Step,
     Traffic,
 )
-from deploy.platform import Observation, Platform
+from deploy.platform import Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.tools import Flow, Tools, finish, noting, objecting
@@ -32,11 +33,31 @@ def release(record: Record, tools: Tools) -> Flow:
     yield record
     probe = tools.probe()
     try:
+        proved = yield from _prove(record, tools, probe)
+        if proved is not None:
+            yield from _move(proved, tools, probe)
+    finally:
+        probe.stop()
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A release that nothing objects to, about to get the users."""
+
+    record: Record
+    traffic: Traffic
+    logged: int
+    """How long the candidate's log is."""
+
+
+def _prove(record: Record, tools: Tools, probe: Probe) -> Generator[Record, None, Proved | None]:
+    """Everything before users are moved. Whatever ends it holds the release: they never met it."""
+    try:
         with tools.signals.interruptible():
             record, traffic = prepare(record, tools)
         if record.objections:
             yield finish(record, Outcome.HELD)
-            return
+            return None
         for step in (_migrate, _deploy, _verify):
             record = step(record)
             yield record
@@ -44,32 +65,42 @@ def release(record: Record, tools: Tools) -> Flow:
                 record = _EFFECTS[step](record, tools)
             if record.objections:
                 yield finish(record, Outcome.HELD)
-                return
+                return None
         with tools.signals.interruptible():
-            logged = _before_switch(record, tools, traffic, probe)
-        record = record.at(Step.SWITCH, f"users go to {record.candidate}")
-        yield record
-        deployment, moved, observation = _switch(record, tools, traffic)
-        start = monitor.start(probe, logged)
+            return Proved(record, traffic, _before_switch(record, tools, traffic, probe))
     except Interrupted as signal:
-        yield finish(
-            objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch"), Outcome.HELD
-        )
+        record = objecting(record, "interrupted", Kind.NOT_CONCLUSIVE, f"{signal} arrived before the switch")
     except NotReady as error:
-        yield finish(objecting(record, "not-ready", Kind.FAILED, str(error)), Outcome.HELD)
+        record = objecting(record, "not-ready", Kind.FAILED, str(error))
     except Conflict as error:
+        record = objecting(record, "conflict", Kind.REFUSED, str(error))
+    yield finish(record, Outcome.HELD)
+    return None
+
+
+def _move(proved: Proved, tools: Tools, probe: Probe) -> Flow:
+    """The switch and what follows it. From its write on no error means "held": users may be on the candidate."""
+    platform, record = tools.platform, proved.record
+    record = record.at(Step.SWITCH, f"users go to {record.candidate}")
+    yield record
+    try:
+        deployment = candidate_of(record, platform)
+        platform.hold_connections()
+        written = time.monotonic()
+        moved = platform.switch(deployment.color, proved.traffic, record.generation)
+    except Conflict as error:  # of each of these calls it says that nothing was changed
         yield finish(objecting(record, "conflict", Kind.REFUSED, str(error)), Outcome.HELD)
+        return
+    observation = platform.observe(deployment.identity, written)
+    start = monitor.start(probe, proved.logged)
+    record = record.with_changes(switched=True)
+    if observation.complete:
+        seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
+        record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
+        yield from _switched(record, tools, deployment, moved, probe, start)
     else:
-        record = record.with_changes(switched=True)
-        if observation.complete:
-            seen = f"{observation.kept} answers on kept and {observation.fresh} on fresh connections"
-            record = noting(record, "switch observed", f"{1000 * observation.seconds:.0f} ms, {seen}")
-            yield from _switched(record, tools, deployment, moved, probe, start)
-        else:
-            text = f"the switch was not observed: {observation.reason}"
-            yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
-    finally:
-        probe.stop()
+        text = f"the switch was not observed: {observation.reason}"
+        yield from back(objecting(record, "switch", Kind.FAILED, text), tools, moved)
 
 
 def _migrate(record: Record) -> Record:
@@ -164,16 +195,6 @@ def _before_switch(record: Record, tools: Tools, traffic: Traffic, probe: Probe)
         probe.start()
         probe.wait_for(int(tools.environment.watch.rate), 2.0)
     return tools.platform.log(deployment.color)[1]
-
-
-def _switch(record: Record, tools: Tools, traffic: Traffic) -> tuple[Deployment, Traffic, Observation]:
-    """Move the users to the candidate, and look whether they arrived."""
-    platform = tools.platform
-    deployment = candidate_of(record, platform)
-    platform.hold_connections()
-    written = time.monotonic()
-    moved = platform.switch(deployment.color, traffic, record.generation)
-    return deployment, moved, platform.observe(deployment.identity, written)
 
 
 def _switched(

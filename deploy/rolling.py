@@ -16,7 +16,7 @@ from deploy.platform import Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.release import candidate_of, migrate, release, verify, watch
-from deploy.tools import Flow, Tools, finish, noting, objecting, rolls, take_along
+from deploy.tools import PAUSE, Flow, Tools, died, finish, noting, objecting, rolls, take_along
 
 LOG_LINES, LOG_LETTERS = 5, 1000
 """How much of the log of a candidate that is undone its record keeps."""
@@ -209,7 +209,7 @@ def _put_back(old: Deployment, tools: Tools) -> None:
         except PlatformError:
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(PAUSE)
     observation = platform.observe(old.identity, time.monotonic())
     if not observation.complete:
         raise NotReady(f"it was not observed: {observation.reason}")
@@ -252,21 +252,23 @@ def _stay(record: Record, live: Deployment, tools: Tools) -> Flow:
     yield finish(record, Outcome.REFUSED)
 
 
-def recover(record: Record, tools: Tools) -> Flow:
+def recover(record: Record, tools: Tools, *, broke_off: bool = False) -> Flow:
     """End what a dead run left: held where users never met the candidate, confirmed where it was, else undone."""
-    died = f"the run died at {record.step}"
+    text = f"the run died at {record.step}"
     if not record.switched:
-        record = objecting(record, "recovered", Kind.NOT_CONCLUSIVE, f"{died}; users never met the candidate")
+        record = died(record, f"{text}; users never met the candidate", broke_off=broke_off)
         yield record
         tools.platform.tidy()
         yield finish(record, Outcome.HELD)
     elif record.step is Step.SETTLE and _stands(record, tools.platform):
         yield finish(record, Outcome.CONFIRMED)
     else:
-        text = f"{died}, before its watch was over"
-        if record.step is Step.SETTLE:
-            text = f"{died}, and what it confirmed does not stand any more"
-        yield from undo(objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text), tools)
+        text += (
+            ", and what it confirmed does not stand any more"
+            if record.step is Step.SETTLE
+            else ", before its watch was over"
+        )
+        yield from undo(died(record, text, broke_off=broke_off), tools)
 
 
 def _stands(record: Record, platform: Platform) -> bool:

@@ -2,9 +2,11 @@
 
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
@@ -15,12 +17,12 @@ from deploy.verify import Verifier
 
 Flow = Iterator[Record]
 PAUSE = 0.1
-"""Seconds between two looks at what must run once."""
+"""Seconds between two looks, or two tries."""
 
 
 @dataclass
 class Signals:
-    """SIGINT and SIGTERM: they interrupt where that is safe, and are kept for later where it is not."""
+    """Signals that ask for an end: they interrupt where that is safe, and are kept for later where it is not."""
 
     received: str = ""
     armed: bool = False
@@ -44,22 +46,43 @@ class Signals:
             self.armed = False
 
 
+_ASKED = (signal.SIGINT, signal.SIGTERM)
+"""Taken even if the starter ignored them, as a shell does for its background jobs (fault 6)."""
+_ENDING = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPWR")
+"""Others that end a process by default: a closed terminal (fault 64), a limit. ``nohup`` stays ``nohup``."""
+_STOPPING = ("SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGPIPE")
+"""What would stop a run in the middle, as Ctrl-Z does, and leave users on a release that nobody watches."""
+
+
 @contextmanager
 def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
-    """Own handlers for SIGINT and SIGTERM, also where the starter ignored them (fault 6)."""
+    """Own handlers for every signal that would end or stop this process; those that end it are given to ``take``.
+
+    What the starter or a plugin has a handler for, or ignores, is left to it, but for SIGINT and SIGTERM. Handlers are
+    functions, never ``SIG_IGN``: a program that is started meanwhile begins with the defaults again.
+    """
 
     def receive(number: int, _frame: object) -> None:
         take(signal.Signals(number).name)
 
+    def ignore(_number: int, _frame: object) -> None: ...
+
+    def handlers() -> Iterator[tuple[signal.Signals, Callable[[int, object], None]]]:
+        yield from ((number, receive) for number in _ASKED)
+        for names, handler in ((_ENDING, receive), (_STOPPING, ignore)):
+            for number in filter(None, (getattr(signal, name, None) for name in names)):
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    yield number, handler
+
     before = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(ValueError):  # not in the main thread: its owner has the signals
-            before[number] = signal.signal(number, receive)
+    for number, handler in handlers():
+        with suppress(ValueError, OSError):  # not in the main thread: its owner has the signals
+            before[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 @dataclass
@@ -114,22 +137,41 @@ def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
     return record.objecting(Objection(rule=rule, kind=kind, text=text))
 
 
+def died(record: Record, text: str, *, broke_off: bool) -> Record:
+    """The record with the objection that its run died, unless it has said itself why it broke off."""
+    return record if broke_off else objecting(record, "recovered", Kind.NOT_CONCLUSIVE, text)
+
+
 def noting(record: Record, name: str, text: str) -> Record:
     """The record with one more fact for the report."""
     return record.with_changes(notes={**record.notes, name: text})
 
 
-def stopped(record: Record, error: VerdigrisError, text: str) -> Record:
+def stopped(record: Record, error: BaseException, text: str) -> Record:
     """The record of a run that broke off before users were moved: refused in its first step, held later."""
     refused = record.step is Step.PREPARE or isinstance(error, (Refused, UsageError))
-    found = Objection(rule="refused", kind=Kind.REFUSED if refused else Kind.NOT_CONCLUSIVE, text=text)
-    status = exit_status_of((found,)) if isinstance(error, PlatformError) else error.exit_status
+    kind = Kind.REFUSED if refused else Kind.NOT_CONCLUSIVE
+    found = Objection(rule="refused", kind=kind, text=text)
+    foreseen = isinstance(error, VerdigrisError) and not isinstance(error, PlatformError)
+    status = error.exit_status if foreseen else exit_status_of((found,))  # type: ignore[attr-defined]
     outcome = Outcome.REFUSED if record.step is Step.PREPARE else Outcome.HELD
     return record.objecting(found).at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
 
 
-def broken_off(record: Record, text: str) -> Record:
-    """What is told of a run after which nobody knows who has the users; its journal stays, for ``recover``."""
+def unknown(record: Record, text: str) -> Record:
+    """What is told of a run after which nobody knows the live color; its journal stays, for ``recover``."""
     record = record.objecting(Objection(rule="unknown", kind=Kind.NOT_CONCLUSIVE, text=text))
     outcome = Outcome.PERSON_NEEDED
     return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=ExitStatus.PERSON_NEEDED)
+
+
+def in_words(error: BaseException) -> str:
+    """An error as an objection says it; one that is not this project's own with its type, and where it was raised."""
+    if isinstance(error, VerdigrisError):
+        return str(error)
+    if isinstance(error, Interrupted):
+        return f"{error.signal_name} arrived"
+    said = str(error).strip().splitlines()
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" (in {Path(place[0].filename).name}, line {place[0].lineno})" if place else ""
+    return f"unexpected {type(error).__name__}{': ' + said[0] if said else ''}{where}"

@@ -1,6 +1,9 @@
 """The command line. One verb a file where it is more than a screen; nothing slow is imported before a verb needs it."""
 
+import contextlib
+import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -63,7 +66,7 @@ def up(environment: str, settings: Path | None) -> None:
     platform = open_platform(_settings(settings), environment)
     with platform.journal.lock("up"):
         did = platform.up()
-    click.echo("\n".join(did) if did else f"{environment} is up already")
+    _say("\n".join(did) if did else f"{environment} is up already")
 
 
 @verdigris.command()
@@ -83,7 +86,7 @@ def down(environment: str, settings: Path | None, confirm: str | None, *, forget
         did = platform.down()
         if forget:
             shutil.rmtree(platform.root, ignore_errors=True)
-    click.echo(f"stopped: {', '.join(did)}" if did else f"nothing of {environment} was running")
+    _say(f"stopped: {', '.join(did)}" if did else f"nothing of {environment} was running")
 
 
 @verdigris.command()
@@ -95,7 +98,7 @@ def plan(version: str, environment: str, settings: Path | None, *, as_json: bool
     from deploy.cli.overview import planned
 
     content = planned(_settings(settings), environment, version)
-    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(json.dumps(content, indent=1) if as_json else _lines(content))
 
 
 @verdigris.command()
@@ -141,7 +144,7 @@ def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
     controller = Controller(_settings(settings), environment, Console(quiet=as_json))
     record = controller.recover()
     if record is None:
-        click.echo(json.dumps({"recovered": None}) if as_json else "nothing was left to recover")
+        _say(json.dumps({"recovered": None}) if as_json else "nothing was left to recover")
         return ExitStatus.CONFIRMED
     _concluded(record, controller, as_json=as_json)
     return ExitStatus.PERSON_NEEDED if record.exit_status is ExitStatus.PERSON_NEEDED else ExitStatus.CONFIRMED
@@ -155,7 +158,7 @@ def status(environment: str, settings: Path | None, *, as_json: bool) -> None:
     from deploy.cli.overview import in_words, present
 
     content = present(_settings(settings), environment)
-    click.echo(json.dumps(content, indent=1) if as_json else _lines(in_words(content)))
+    _say(json.dumps(content, indent=1) if as_json else _lines(in_words(content)))
 
 
 @verdigris.command()
@@ -180,7 +183,7 @@ def verify(
 
     chosen = with_runner(_settings(settings), environment, runner)
     content, code = verified(chosen, environment, target, suites, Console(quiet=as_json))
-    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(json.dumps(content, indent=1) if as_json else _lines(content))
     return code
 
 
@@ -198,7 +201,7 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
     from deploy.cli.drifting import drifted
 
     content, code = drifted(_settings(settings), one, other)
-    click.echo(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(json.dumps(content, indent=1) if as_json else _lines(content))
     return code
 
 
@@ -217,12 +220,22 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
         text = f"the journal knows that {last.id} ended, and no line is about it: it is gone, or not written yet"
         raise PlatformError(f"{text}; 'verdigris recover' writes that line")
     if as_json:
-        click.echo(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
+        _say(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
         return
     for entry in entries:
         moved = f"{_short(entry.from_identity)} -> {_short(entry.to_identity)}"
-        click.echo(f"{entry.at}  {entry.actor}  {entry.action:<8}  {moved:<36}  {entry.outcome} ({entry.exit_status})")
-    click.echo(f"{len(entries)} lines, the chain is whole")
+        _say(f"{entry.at}  {entry.actor}  {entry.action:<8}  {moved:<36}  {entry.outcome} ({entry.exit_status})")
+    _say(f"{len(entries)} lines, the chain is whole")
+
+
+def _say(text: str) -> None:
+    """Print; a reader that is gone, or a full disk under the output, changes no exit status."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        return
+    except (OSError, ValueError) as error:
+        _failed(f"the output could not be written: {error}", 0)
 
 
 def _short(identity: str | None) -> str:
@@ -238,10 +251,12 @@ def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
 
     code = record.exit_status if record.exit_status is not None else ExitStatus.PERSON_NEEDED
     report = controller.folder(record) / "report.html"
+    controller.watcher.drain(float("inf"))  # a slow reader is waited for: nothing is held any more
     if as_json:
-        click.echo(record.model_dump_json(indent=1))
+        _say(record.model_dump_json(indent=1))
     else:
-        conclusion(record, report if report.exists() else None)
+        with contextlib.suppress(OSError, ValueError):  # what was done stands, whoever reads of it
+            conclusion(record, report if report.exists() else None)
     return code
 
 
@@ -259,21 +274,42 @@ def _lines(content: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; its exit status."""
+    """Run the command line; its exit status, which no trouble with the output changes."""
+    _encode_anything()
     try:
         code = verdigris.main(arguments, prog_name="verdigris", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("verdigris: stopped", err=True)
-        return ExitStatus.PERSON_NEEDED
+        return _failed("stopped", ExitStatus.PERSON_NEEDED)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError, ValueError):
+            error.show()
         return ExitStatus.USAGE
     except VerdigrisError as error:
-        click.echo(f"verdigris: {error}", err=True)
-        return error.exit_status
+        return _failed(str(error), error.exit_status)
     return int(code or 0)
 
 
+def _failed(text: str, code: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"verdigris: {text}", err=True)
+    return code
+
+
+def _encode_anything() -> None:
+    """A character that the output cannot encode is written as an escape, and raises nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def entry() -> None:
-    """The console script."""
-    sys.exit(main())
+    """The console script; an output that nobody takes any more is given up without a word."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)

@@ -144,7 +144,7 @@ def test_the_probe_verifies_the_name(address: Make, stranger: str, tmp_path: Pat
     probe = Probe(made, "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(10, 10)
-    probe.stop()
+    probe.finish(time.monotonic() + 6)
     lost = [sample for sample in probe.samples if sample.lost]
     assert len(lost) == (0 if known else len(probe.samples))
     assert all("issued by nobody who is trusted here" in sample.error for sample in lost)

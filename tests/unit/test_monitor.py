@@ -92,6 +92,6 @@ def test_answers_that_take_their_time_make_no_watch_blind(shop: Shop, tmp_path: 
         settings = WatchSettings(seconds=2, rate=40, answer_ms=5000)
         start = monitor.start(probe, 0)
         found = monitor.watch(deployment, platform, settings, probe, lambda: (), lambda *_: None, start)
-        probe.stop()
+        probe.finish(time.monotonic() + 6)
         server.shutdown()
     assert found == ()
