@@ -1,11 +1,15 @@
 """The way back: users return to who was live before, and nothing of the candidate is asked for it."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
 from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
 from deploy.platform import Observation
 from deploy.tools import PAUSE, Flow, Tools, finish, noting, objecting, take_along
+
+T = TypeVar("T")
 
 
 def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
@@ -18,7 +22,7 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     record = record.at(Step.ROLLBACK, f"users go back to {old.color}")
     yield record
     try:
-        written, observation = _moved_back(old, moved, record, tools)
+        written, observation = move(old, moved, record, tools)
     except VerdigrisError as error:
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
         yield finish(record, Outcome.PERSON_NEEDED)
@@ -34,23 +38,34 @@ def back(record: Record, tools: Tools, moved: Traffic) -> Flow:
     yield finish(record, Outcome.ROLLED_BACK)
 
 
-def _moved_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> tuple[float, Observation]:
-    """Restore, write, observe: when it was written (``time.monotonic()``), and what was seen.
+def persist(action: Callable[[], T], tools: Tools) -> T:
+    """What ``action`` returns; if the platform fails at it, it is tried until the time for a switch is over.
 
-    A platform that fails at one of them is asked again until the time for a switch is over: to give up at the first
-    error would leave users on a release that was objected to.
+    To give up at the first error would leave users on a release that was objected to.
+
+    Raises:
+        VerdigrisError: of the last try, or at once if it is no failure of the platform but an answer.
     """
-    platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
+    deadline = time.monotonic() + tools.environment.switch_seconds
     while True:
         try:
-            restore(old, tools)
-            write_back(old, moved, record, tools)
-            written = time.monotonic()
-            return written, platform.observe(old.identity, written)
+            return action()
         except PlatformError:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(PAUSE)
+
+
+def move(to: Deployment, moved: Traffic, record: Record, tools: Tools) -> tuple[float, Observation]:
+    """Restore, write, observe: when it was written (``time.monotonic()``), and what was seen."""
+
+    def once() -> tuple[float, Observation]:
+        restore(to, tools)
+        write_back(to, moved, record, tools)
+        written = time.monotonic()
+        return written, tools.platform.observe(to.identity, written)
+
+    return persist(once, tools)
 
 
 def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:

@@ -4,11 +4,11 @@
 number of times: where the world is already as it has to be, it changes nothing.
 """
 
-import time
 from datetime import UTC, datetime
+from functools import partial
 
 from deploy import rolling
-from deploy.back import back, restore, write_back
+from deploy.back import back, move, persist, restore
 from deploy.errors import NotReady, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.journal import Journal
 from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
@@ -136,14 +136,12 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     )
     probe = tools.probe()
     try:
-        restore(to, tools)
+        persist(partial(restore, to, tools), tools)
         _level(to.color, tools)
         probe.start()
         probe.wait_for(10, 1.0)
-        platform.hold_connections()
-        written = time.monotonic()
-        write_back(to, traffic, record, tools)
-        observation = platform.observe(to.identity, written)
+        persist(platform.hold_connections, tools)
+        _, observation = move(to, traffic, record, tools)
         if not observation.complete:
             raise NotReady(f"the rollback was not observed: {observation.reason}")
     except VerdigrisError as error:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 
 from deploy import monitor
-from deploy.errors import Conflict, Interrupted, NotReady, PlatformError, VerdigrisError
+from deploy.back import persist
+from deploy.errors import Conflict, Interrupted, NotReady, VerdigrisError
 from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
-from deploy.platform import Platform
+from deploy.platform import Observation, Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.release import candidate_of, migrate, release, verify, watch
-from deploy.tools import PAUSE, Flow, Tools, died, finish, noting, objecting, rolls, take_along
+from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along
 
 LOG_LINES, LOG_LETTERS = 5, 1000
 """How much of the log of a candidate that is undone its record keeps."""
@@ -155,12 +156,12 @@ def undo(record: Record, tools: Tools) -> Flow:
     yield record
     record = _last_words(record, tools.platform)
     try:
-        _require_known(record, tools.platform)
         if old is None:
+            _require_known(record, tools.platform)
             tools.platform.retire(Color.LIVE)
         else:
-            _put_back(old, tools)
-    except (VerdigrisError, OSError) as error:
+            _put_back(old, record, tools)
+    except VerdigrisError as error:  # any other is the safeguard's, which tries again
         record = objecting(record, "rollback", Kind.FAILED, f"the rollback failed: {error}")
         yield finish(record, Outcome.PERSON_NEEDED)
         return
@@ -190,27 +191,25 @@ def _require_known(record: Record, platform: Platform) -> None:
         raise Conflict(f"{standing.identity} stands there: somebody changed it, and it is left as it is")
 
 
-def _put_back(old: Deployment, tools: Tools) -> None:
+def _put_back(old: Deployment, record: Record, tools: Tools) -> None:
     """Stand ``old`` up again where it does not stand alone already, and look whether users are answered by it.
 
     Raises:
         VerdigrisError: where they are not; what cannot be written is tried until the time for a switch is over.
     """
-    platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
-    platform.hold_connections()
-    while True:
-        try:
-            standing = platform.standing(Color.LIVE)
-            if standing is None or standing.release != old.release or not platform.health(Color.LIVE).running:
-                standing = platform.stand_up(old.release, Color.LIVE, tools.generation)
-            if standing.verified != old.verified:
-                platform.remember(standing.model_copy(update={"verified": old.verified}))
-            break
-        except PlatformError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(PAUSE)
-    observation = platform.observe(old.identity, time.monotonic())
+    platform = tools.platform
+
+    def once() -> Observation:
+        platform.hold_connections()
+        _require_known(record, platform)
+        standing = platform.standing(Color.LIVE)
+        if standing is None or standing.release != old.release or not platform.health(Color.LIVE).running:
+            standing = platform.stand_up(old.release, Color.LIVE, tools.generation)
+        if standing.verified != old.verified:
+            platform.remember(standing.model_copy(update={"verified": old.verified}))
+        return platform.observe(old.identity, time.monotonic())
+
+    observation = persist(once, tools)
     if not observation.complete:
         raise NotReady(f"it was not observed: {observation.reason}")
 
@@ -225,9 +224,8 @@ def go_back(record: Record, tools: Tools) -> Flow:
     try:
         probe.start()
         probe.wait_for(10, 1.0)
-        _require_known(record, tools.platform)
-        _put_back(to, tools)
-    except (VerdigrisError, OSError) as error:
+        _put_back(to, record, tools)
+    except VerdigrisError as error:
         yield from _stay(objecting(record, "rollback", Kind.REFUSED, str(error)), record.live, tools)
         return
     finally:
@@ -242,9 +240,8 @@ def _stay(record: Record, live: Deployment, tools: Tools) -> Flow:
     record = record.at(Step.ROLLBACK, f"{record.version} cannot be put back; users stay on {live.release.version}")
     yield record
     try:
-        _require_known(record, tools.platform)
-        _put_back(live, tools)
-    except (VerdigrisError, OSError) as error:
+        _put_back(live, record, tools)
+    except VerdigrisError as error:
         text = f"{live.release.version} does not have all users either: {error}"
         yield finish(objecting(record, "rollback", Kind.FAILED, text), Outcome.PERSON_NEEDED)
         return

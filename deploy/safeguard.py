@@ -99,10 +99,9 @@ class Safeguard:
             reserve.release()
             self.failure = error
             with _deep_enough():
-                ended = self._end(error, recovering=recovering)
-            with contextlib.suppress(BaseException):
-                flow.close()  # type: ignore[attr-defined]
-            return ended
+                with contextlib.suppress(BaseException):  # its probe would take the descriptors that were let go
+                    flow.close()  # type: ignore[attr-defined]
+                return self._end(error, recovering=recovering)
         finally:
             reserve.release()
         return self.record

@@ -13,15 +13,16 @@ from tests.unit.flow import GOOD, Shop
 @pytest.fixture(scope="module")
 def released(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Shop]:
     """An environment in which some versions were released, made once, to be copied; a module may set its STRATEGY."""
-    strategy = getattr(request.module, "STRATEGY", "blue-green")
+    usual = getattr(request.module, "STRATEGY", "blue-green")
     made: dict[tuple[str, ...], Shop] = {}
 
-    def get(*versions: str) -> Shop:
-        if versions not in made:
-            made[versions] = Shop(tmp_path_factory.mktemp("released"), strategy)
+    def get(*versions: str, strategy: str = usual) -> Shop:
+        key = (strategy, *versions)
+        if key not in made:
+            made[key] = Shop(tmp_path_factory.mktemp("released"), strategy)
             for version in versions:
-                assert made[versions].release(version).outcome is Outcome.CONFIRMED
-        return made[versions]
+                assert made[key].release(version).outcome is Outcome.CONFIRMED
+        return made[key]
 
     return get
 
@@ -31,8 +32,8 @@ def make_shop(released: Callable[..., Shop], tmp_path: Path) -> Callable[..., Sh
     """Make an environment in which some versions were released."""
     numbers = count()
 
-    def make(*versions: str) -> Shop:
-        return released(*versions).copy(tmp_path / str(next(numbers)))
+    def make(*versions: str, **options: str) -> Shop:
+        return released(*versions, **options).copy(tmp_path / str(next(numbers)))
 
     return make
 
