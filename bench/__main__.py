@@ -16,6 +16,7 @@ BENCHMARKS = {
     "crash": "bench.crash",
     "startup": "bench.startup",
     "switch": "bench.switch",
+    "trouble": "bench.trouble",
 }
 """The name of a benchmark and its module: a docstring, and ``run(quick=...) -> list[Figure]``."""
 

@@ -59,13 +59,13 @@ def persist(action: Callable[[], T], tools: Tools) -> T:
 def move(to: Deployment, moved: Traffic, record: Record, tools: Tools) -> tuple[float, Observation]:
     """Restore, write, observe: when it was written (``time.monotonic()``), and what was seen."""
 
-    def once() -> tuple[float, Observation]:
+    def written() -> float:
         restore(to, tools)
         write_back(to, moved, record, tools)
-        written = time.monotonic()
-        return written, tools.platform.observe(to.identity, written)
+        return time.monotonic()
 
-    return persist(once, tools)
+    since = persist(written, tools)
+    return since, persist(lambda: tools.platform.observe(to.identity, since), tools)
 
 
 def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) -> None:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from deploy import recovery
-from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
+from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import Confirmed, JournalStore, actor
 from deploy.model import Deployment, Outcome, Record, Step, now
@@ -31,7 +32,10 @@ DRAIN_SECONDS = 2.0
 """How long a reader of the output who does not read is waited for."""
 PROBE_SECONDS = 2.0
 """How long the probe's last requests are waited for, all of them together."""
+TRIES = 3
+"""How often a recovery is begun that an error of a foreign type ends before it acts."""
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+T = TypeVar("T")
 
 
 class Controller:
@@ -72,8 +76,7 @@ class Controller:
             record = self._new("release", version)
             if fewer_tests:
                 record = record.with_changes(notes={**record.notes, "fewer tests": fewer_tests})
-            tools = self._tools(record, fewer_tests)
-            return self._drive(record, by_strategy(record, tools))
+            return self._drive(record, partial(by_strategy, record), acknowledged=fewer_tests)
 
     def rollback(self, reason: str = "") -> Record:
         """Move the users back to the release that was live before."""
@@ -83,12 +86,12 @@ class Controller:
             record = self._new("rollback", to.release.version if to else "none")
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
-            return self._drive(record, recovery.rollback(record, self._tools(record), to))
+            return self._drive(record, lambda tools: recovery.rollback(record, tools, to))
 
     def recover(self) -> Record | None:
         """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired."""
         with self._acting("recover", recover=False):
-            record = self._recover()
+            record = self._insist(self._recover)
             if overdue := recovery.retire_overdue(self.platform):
                 self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
             return record
@@ -135,7 +138,7 @@ class Controller:
     ) -> Iterator[None]:
         try:
             with self.journal.lock(action), taking_signals(receive or self.signals.receive):
-                if recover and (record := self._recover()) is not None:
+                if recover and (record := self._insist(self._recover)) is not None:
                     recovery.require_ended(record)
                 yield
         finally:
@@ -215,7 +218,8 @@ class Controller:
 
     def _recover_before_rollback(self) -> None:
         """The same, but nothing of it keeps the users from going back, or comes before that."""
-        self._attempt("could not finish an interrupted run", partial(self._recover_run, chores=False))
+        recover = partial(self._insist, partial(self._recover_run, chores=False))
+        self._attempt("could not finish an interrupted run", recover)
         self._attempt("the live color is not known by name", self._adopt)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
@@ -224,6 +228,17 @@ class Controller:
             action()
         except Exception as error:  # noqa: BLE001 - it is said, and nothing depends on it
             self.watcher.told(f"{what}: {in_words(error)}")
+
+    def _insist(self, action: Callable[[], T]) -> T:
+        """Do what may be done any number of times; an error that nobody foresaw does not end it at the first try."""
+        for _ in range(TRIES - 1):
+            try:
+                return action()
+            except VerdigrisError:
+                raise
+            except Exception as error:  # noqa: BLE001 - of whatever type: users may be waiting for this
+                self.watcher.told(f"{in_words(error)}; trying again")
+        return action()
 
     def _recover_run(self, *, chores: bool = True) -> Record | None:
         with _nothing_touched():
@@ -235,21 +250,28 @@ class Controller:
                 self._do_chores(record)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
-        generation = self.journal.next_generation()
-        tools = self._tools(record.with_changes(generation=generation))
+        left = record.with_changes(generation=self.journal.next_generation())
         try:
-            return self._drive(record, recovery.recover(record, tools), recovering=True)
+            return self._drive(left, partial(recovery.recover, left), recovering=True)
         finally:  # its suites died before what they wrote was redacted; the users go first
             self._attempt("a file of its suites still holds what they wrote", partial(self._redact, record))
 
-    def _drive(self, record: Record, flow: Flow, *, recovering: bool = False) -> Record:
+    def _drive(
+        self,
+        record: Record,
+        begin: Callable[[Tools], Flow],
+        *,
+        recovering: bool = False,
+        acknowledged: str | None = None,
+    ) -> Record:
         """Run a flow to its end (:mod:`deploy.safeguard`), then leave the records people read.
 
         What takes its time and can change nothing (report, notification) follows when the lock is let go.
         """
-        guard = Safeguard(self.platform, self.journal, self._write, self._tools, self._redacted, self.watcher.record)
+        tools = partial(self._tools, acknowledged=acknowledged)
+        guard = Safeguard(self.platform, self.journal, self._write, tools, self._redacted, self.watcher.record)
         try:
-            record = guard.drive(record, flow, recovering=recovering)
+            record = guard.drive(record, begin, recovering=recovering)
         except PlatformError as error:
             if guard.record.switched or guard.record.step in (Step.SWITCH, Step.ROLLBACK):
                 text = self.redactor.text(str(error))

@@ -47,6 +47,11 @@ class Probe:
         for thread in self._threads:
             thread.start()
 
+    def look_on(self, number: int, seconds: float) -> None:
+        """Begin to ask, and wait for ``number`` answers at most ``seconds``."""
+        self.start()
+        self.wait_for(number, seconds)
+
     def stop(self) -> None:
         """Ask nothing more; waits for nothing, so that it may stand before a rollback."""
         self._stopping.set()

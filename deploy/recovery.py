@@ -14,7 +14,7 @@ from deploy.journal import Journal
 from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
 from deploy.platform import Platform
 from deploy.release import keep, settle
-from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along
+from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
 
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
@@ -94,7 +94,7 @@ def _finish_rollback(record: Record, tools: Tools, traffic: Traffic) -> Flow:
         yield from _move_back(record, tools, traffic)
         return
     if record.live is not None:
-        keep(record.live, tools)
+        tolerate(f"{record.live.color} may not count as kept", partial(keep, record.live, tools), tools)
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
@@ -138,8 +138,7 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     try:
         persist(partial(restore, to, tools), tools)
         _level(to.color, tools)
-        probe.start()
-        probe.wait_for(10, 1.0)
+        tolerate("nobody looks on at the rollback", partial(probe.look_on, 10, 1.0), tools)
         persist(platform.hold_connections, tools)
         _, observation = move(to, traffic, record, tools)
         if not observation.complete:
@@ -152,9 +151,9 @@ def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     finally:
         probe.stop()
     take_along(to.color, tools)
-    _let_live(to.color, platform)
+    tolerate(f"{to.color} may still count as kept", partial(_let_live, to.color, platform), tools)
     if record.live is not None:
-        keep(record.live, tools)
+        tolerate(f"{record.live.color} may not count as kept", partial(keep, record.live, tools), tools)
     record = noting(record, "rollback observed", f"{1000 * observation.seconds:.0f} ms")
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 

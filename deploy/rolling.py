@@ -8,6 +8,7 @@ back.
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from deploy import monitor
 from deploy.back import persist
@@ -17,7 +18,7 @@ from deploy.platform import Observation, Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
 from deploy.release import candidate_of, migrate, release, verify, watch
-from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along
+from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
 
 LOG_LINES, LOG_LETTERS = 5, 1000
 """How much of the log of a candidate that is undone its record keeps."""
@@ -222,8 +223,7 @@ def go_back(record: Record, tools: Tools) -> Flow:
         color=Color.LIVE, release=record.release, generation=record.generation, deployed=record.started, verified=True
     )
     try:
-        probe.start()
-        probe.wait_for(10, 1.0)
+        tolerate("nobody looks on at the rollback", partial(probe.look_on, 10, 1.0), tools)
         _put_back(to, record, tools)
     except VerdigrisError as error:
         yield from _stay(objecting(record, "rollback", Kind.REFUSED, str(error)), record.live, tools)

@@ -79,8 +79,13 @@ class Safeguard:
         self.failure: BaseException | None = None
         """What broke the run off, for its records; ``None`` if it ended by itself."""
 
-    def drive(self, record: Record, flow: Flow, *, recovering: bool = False) -> Record:
+    def drive(self, record: Record, begin: Callable[[Tools], Flow], *, recovering: bool = False) -> Record:
         """Journal each record, then let the flow go on to its effect; the last record, however the run ended.
+
+        Args:
+            record: what the run begins with; of a recovery, what was left.
+            begin: makes the flow.
+            recovering: whether an interrupted run is brought to its end.
 
         A recovery that breaks off before users were moved leaves its record as it was, for the next one.
 
@@ -89,8 +94,9 @@ class Safeguard:
             PlatformError: if the users could not be taken back, or another run has taken over.
         """
         self.durable = self.record = record
-        reserve = Reserve()
+        reserve, flow = Reserve(), None
         try:
+            flow = begin(self.tools(record))
             for yielded in flow:
                 self._enter(yielded)
             if not self.record.finished:
@@ -100,7 +106,7 @@ class Safeguard:
             self.failure = error
             with _deep_enough():
                 with contextlib.suppress(BaseException):  # its probe would take the descriptors that were let go
-                    flow.close()  # type: ignore[attr-defined]
+                    flow.close()  # type: ignore[union-attr]
                 return self._end(error, recovering=recovering)
         finally:
             reserve.release()

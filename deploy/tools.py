@@ -117,6 +117,14 @@ def take_along(color: Color, tools: Tools) -> None:
         tools.told(f"what must run once has not moved yet: {error}")
 
 
+def tolerate(what: str, action: Callable[[], object], tools: Tools) -> None:
+    """Do what follows a move of users, or looks on at it; an error of it, of whatever type, changes nothing of that."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - a full disk, no thread: it is said, and the users are where they belong
+        tools.told(f"{what}: {in_words(error)}")
+
+
 def finish(record: Record, outcome: Outcome) -> Record:
     """The last record, with its exit status."""
     fixed = {

@@ -304,7 +304,7 @@ def _encode_anything() -> None:
 
 def entry() -> None:
     """The console script; an output that nobody takes any more is given up without a word."""
-    code = main()
+    code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

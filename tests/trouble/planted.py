@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from deploy.errors import PlatformError
 
 
-class Foreign(Exception):
+class Foreign(Exception):  # noqa: N818 - somebody else's name
     """An exception of a library that the harness has never heard of."""
 
 

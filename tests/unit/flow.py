@@ -90,6 +90,9 @@ class Users(Probe):
     def stop(self) -> None:
         """Nothing runs."""
 
+    def look_on(self, number: int, seconds: float) -> None:
+        """Nothing runs."""
+
     def wait_for(self, number: int, timeout: float) -> bool:
         """There are always enough."""
         return True

@@ -174,6 +174,7 @@ class LocalPlatform(Observing, Machine):
         if self.live().color is color:
             raise Conflict(f"{color} has the users; it is never retired")
         self.tidy()
+        self.router.forget_way(color)
         self.stop(color, grace=self.environment.drain_seconds)
         (self.root / "colors" / f"{color}.json").unlink(missing_ok=True)
 
@@ -208,7 +209,7 @@ class LocalPlatform(Observing, Machine):
         return Observer(self.users(), self.settings.identity.header, self.local.ready)
 
     def switch(self, to: Color, expected: Traffic, generation: int) -> Traffic:
-        """Rename the users' route file into place, if traffic is as expected."""
+        """Rename the users' route file into place, if traffic is as expected; the way back is written before."""
         present = self.live()
         if present.token != expected.token:
             raise Conflict(f"traffic is at {present.token!r}, expected was {expected.token!r}: somebody else moved it")
@@ -216,8 +217,28 @@ class LocalPlatform(Observing, Machine):
         if deployment is None:
             raise Conflict(f"nothing stands in {to}; users are not sent there")
         token = f"{generation}:{to}:{deployment.release.version}:{time.time_ns()}"
-        self.router.route_users(to, token, self.added(deployment))
+        self._prepare_way_back(present, to, generation)
+        try:
+            self.router.route_users(to, token, self.added(deployment))
+        except PlatformError as error:  # a full disk, or no descriptor: users go back by what was written before
+            try:
+                self.router.take_way(to)
+            except OSError:
+                raise error from None
+            token = self.router.token()
         return Traffic(color=to, identity=deployment.identity, token=token)
+
+    def _prepare_way_back(self, present: Traffic, to: Color, generation: int) -> None:
+        """No users are moved unless they can be moved back; to go back itself needs nothing prepared."""
+        left = self.standing(present.color) if present.color is not None else None
+        if left is None or left.color is to:
+            return
+        token = f"{generation}:{left.color}:{left.release.version}:{time.time_ns()}:prepared"
+        try:
+            self.router.prepare_way(left.color, token, self.added(left))
+        except PlatformError:
+            if not self.router.has_way(to):
+                raise
 
     def follow(self, color: Color) -> bool:  # noqa: ARG002 - each verb is called alike
         """Nothing must run once here."""

@@ -95,6 +95,32 @@ class Envoy:
         """Send users to a color; the one write that moves them."""
         self._write("users", token, color, identity)
 
+    def prepare_way(self, color: Color, token: str, identity: Identity | None) -> None:
+        """Write the route by which users can come back to a color, so that it need only be renamed into place.
+
+        A rename takes no file descriptor and no room on the disk: the way back of a machine in trouble (fault 69).
+        """
+        self._write("users", token, color, identity, self._way(color))
+
+    def has_way(self, color: Color) -> bool:
+        """Whether the route back to a color is prepared."""
+        return self._way(color).exists()
+
+    def take_way(self, color: Color) -> None:
+        """Rename the prepared route of a color into place.
+
+        Raises:
+            OSError: if there is none.
+        """
+        self._way(color).rename(self._file("users"))
+
+    def forget_way(self, color: Color) -> None:
+        """Remove the prepared route of a color: something else will stand there."""
+        self._way(color).unlink(missing_ok=True)
+
+    def _way(self, color: Color) -> Path:
+        return self.folder / "ways" / f"{color}.json"
+
     def route_place(self, place: str, token: str, identity: Identity | None) -> None:
         """Let the listener of a color, or of a rehearsal, add ``identity`` to its answers, or nothing."""
         self._write(place, token, place, identity)
@@ -130,7 +156,9 @@ class Envoy:
     def _file(self, name: str) -> Path:
         return self.folder / name / "routes.json"
 
-    def _write(self, name: str, token: str, cluster: str | None, identity: Identity | None = None) -> None:
+    def _write(
+        self, name: str, token: str, cluster: str | None, identity: Identity | None = None, path: Path | None = None
+    ) -> None:
         route: dict[str, Any] = {"match": {"prefix": "/"}}
         if cluster is None:
             route["direct_response"] = {"status": 503, "body": {"inline_string": "no release is live here yet\n"}}
@@ -145,10 +173,12 @@ class Envoy:
             route["response_headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
         hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
         resource = {"@type": _RDS, "name": name, "virtual_hosts": hosts}
+        path = path or self._file(name)
         try:
-            write_durably(self._file(name), json.dumps({"version_info": token, "resources": [resource]}, indent=1))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, json.dumps({"version_info": token, "resources": [resource]}, indent=1))
         except OSError as error:
-            raise PlatformError(f"{self._file(name)}: the route cannot be written: {error.strerror}") from None
+            raise PlatformError(f"{path}: the route cannot be written: {error.strerror}") from None
 
     def _bootstrap(self) -> dict[str, Any]:
         listeners = [self._listener("users", self.ports.users)]

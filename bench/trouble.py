@@ -1,0 +1,54 @@
+"""Runs that meet trouble nobody named, at calls of every step: how many end wrongly.
+
+Four kinds of run (a release that its watch objects to, a good one, an operator's rollback, a recovery) meet every kind
+of trouble at the first and the last call of each of their steps and at one drawn between; see ``tests/trouble``.
+"""
+
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.figure import Figure, percentile
+from tests.trouble.matrix import KINDS, RUNS, SECONDS, End, chosen, stage
+
+GO_ON = 8
+"""After every eighth run the next release is made too."""
+
+
+def measure(*, quick: bool, folder: Path, seed: int) -> list[End]:
+    """Plant and look; every end is said as it comes."""
+    rng, ends = random.Random(seed), []
+    names = os.environ.get("BENCH_TROUBLE_RUNS", ",".join(RUNS)).split(",")
+    kinds = os.environ.get("BENCH_TROUBLE_KINDS", ",".join(KINDS)).split(",")
+    for name in names:
+        with stage(folder / name) as made:
+            calls = made.calls(name)
+            points = [(kind, at) for kind in kinds for at in chosen(calls, rng, 0 if quick else 1)]
+            if quick:
+                points = rng.sample(points, min(6, len(points)))
+            for number, (kind, at) in enumerate(points):
+                found = made.meet(name, kind, at, calls[at - 1], go_on=number % GO_ON == 0)
+                print(found, file=sys.stderr, flush=True)
+                ends.append(found)
+    return ends
+
+
+def figures_of(ends: list[End]) -> list[Figure]:
+    """The figures of a run."""
+    seconds = [end.seconds for end in ends]
+    return [
+        Figure("runs with trouble", len(ends), "runs", 1, ">="),
+        Figure("kinds of trouble", len({end.kind for end in ends}), "kinds", 1, ">="),
+        Figure("wrong ends", sum(bool(end.wrong) for end in ends), "runs", 0, "=="),
+        Figure("a run with trouble, p99", round(percentile(seconds, 0.99), 1), "s", SECONDS, "<="),
+    ]
+
+
+def run(*, quick: bool = False) -> list[Figure]:
+    """Measure it; the seed is printed, and ``BENCH_TROUBLE_SEED`` sets it."""
+    seed = int(os.environ.get("BENCH_TROUBLE_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"seed {seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="trouble-") as name:
+        return figures_of(measure(quick=quick, folder=Path(name), seed=seed))
