@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +25,7 @@ from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.safeguard import Safeguard
 from deploy.settings import Settings
-from deploy.tools import Flow, Signals, Tools, in_words, taking_signals, unknown
+from deploy.tools import PAUSE, Flow, Signals, Tools, in_words, taking_signals, unknown
 from deploy.verify import Verifier
 from deploy.watcher import Detached, Silent, Watcher
 
@@ -33,7 +34,7 @@ DRAIN_SECONDS = 2.0
 PROBE_SECONDS = 2.0
 """How long the probe's last requests are waited for, all of them together."""
 TRIES = 3
-"""How often a recovery is begun that an error of a foreign type ends before it acts."""
+"""How often something is begun that may be begun any number of times, and that an unforeseen error ended."""
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Controller:
         """Move the users back to the release that was live before."""
         with self._acting("rollback", recover=False):
             self._recover_before_rollback()
-            to = recovery.previous(self.platform, self.journal.read())
+            to = self._insist(lambda: recovery.previous(self.platform, self.journal.read()))
             record = self._new("rollback", to.release.version if to else "none")
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
@@ -91,10 +92,13 @@ class Controller:
     def recover(self) -> Record | None:
         """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired."""
         with self._acting("recover", recover=False):
-            record = self._insist(self._recover)
-            if overdue := recovery.retire_overdue(self.platform):
-                self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
+            record = self._recover()
+            self._attempt("a color whose rollback window is over is still there", self._retire_overdue)
             return record
+
+    def _retire_overdue(self) -> None:
+        if overdue := recovery.retire_overdue(self.platform):
+            self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
 
     @contextlib.contextmanager
     def candidate(self, version: str) -> Iterator[Deployment]:
@@ -137,8 +141,10 @@ class Controller:
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
         try:
-            with self.journal.lock(action), taking_signals(receive or self.signals.receive):
-                if recover and (record := self._insist(self._recover)) is not None:
+            with ExitStack() as stack:
+                stack.enter_context(taking_signals(receive or self.signals.receive))
+                self._insist(lambda: stack.enter_context(self.journal.lock(action)))
+                if recover and (record := self._recover()) is not None:
                     recovery.require_ended(record)
                 yield
         finally:
@@ -157,7 +163,7 @@ class Controller:
 
     def _new(self, action: str, version: str) -> Record:
         with _nothing_touched():
-            generation = self.journal.next_generation()
+            generation = self._insist(self.journal.next_generation)
         started = now()
         stamp = re.sub(r"[^0-9T]", "", started)[:15]
         return Record(
@@ -207,7 +213,7 @@ class Controller:
     def _recover(self) -> Record | None:
         """End what a dead run left, then take what a person did by hand as it is."""
         record = self._recover_run()
-        self._adopt()
+        self._insist(self._adopt)
         return record
 
     def _adopt(self) -> None:
@@ -218,31 +224,35 @@ class Controller:
 
     def _recover_before_rollback(self) -> None:
         """The same, but nothing of it keeps the users from going back, or comes before that."""
-        recover = partial(self._insist, partial(self._recover_run, chores=False))
-        self._attempt("could not finish an interrupted run", recover)
+        self._attempt("could not finish an interrupted run", partial(self._recover_run, chores=False))
         self._attempt("the live color is not known by name", self._adopt)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - it is said, and nothing depends on it
+        except BaseException as error:  # noqa: BLE001 - of whatever type: it is said, and nothing depends on it
             self.watcher.told(f"{what}: {in_words(error)}")
 
     def _insist(self, action: Callable[[], T]) -> T:
-        """Do what may be done any number of times; an error that nobody foresaw does not end it at the first try."""
-        for _ in range(TRIES - 1):
+        """Do what may be done any number of times; an error of whatever type does not end it at the first try.
+
+        Raises:
+            VerdigrisError: at once if it is an answer, such as a lock that somebody holds.
+        """
+        for attempt in range(1, TRIES):
             try:
                 return action()
-            except VerdigrisError:
-                raise
-            except Exception as error:  # noqa: BLE001 - of whatever type: users may be waiting for this
+            except BaseException as error:
+                if isinstance(error, VerdigrisError) and not isinstance(error, PlatformError):
+                    raise
                 self.watcher.told(f"{in_words(error)}; trying again")
+                time.sleep(PAUSE * attempt)
         return action()
 
     def _recover_run(self, *, chores: bool = True) -> Record | None:
         with _nothing_touched():
-            record = self.journal.read().record
+            record = self._insist(self.journal.read).record
         if record is None:
             return None
         if record.finished:
@@ -250,7 +260,7 @@ class Controller:
                 self._do_chores(record)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
-        left = record.with_changes(generation=self.journal.next_generation())
+        left = record.with_changes(generation=self._insist(self.journal.next_generation))
         try:
             return self._drive(left, partial(recovery.recover, left), recovering=True)
         finally:  # its suites died before what they wrote was redacted; the users go first

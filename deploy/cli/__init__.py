@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -286,6 +287,12 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitStatus.USAGE
     except VerdigrisError as error:
         return _failed(str(error), error.exit_status)
+    except BaseException as error:  # noqa: BLE001 - a SystemExit(0) of a library is no "confirmed" either
+        from deploy.tools import in_words
+
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+        return _failed(f"{in_words(error)}; run 'verdigris status', then 'recover'", ExitStatus.PERSON_NEEDED)
     return int(code or 0)
 
 
