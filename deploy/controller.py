@@ -23,7 +23,7 @@ from deploy.probe import Probe
 from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
-from deploy.safeguard import Safeguard
+from deploy.safeguard import Reserve, Safeguard
 from deploy.settings import Settings
 from deploy.tools import PAUSE, Flow, Signals, Tools, in_words, taking_signals, unknown
 from deploy.verify import Verifier
@@ -140,6 +140,7 @@ class Controller:
     def _acting(
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
+        self._reserve = Reserve()
         try:
             with ExitStack() as stack:
                 stack.enter_context(taking_signals(receive or self.signals.receive))
@@ -148,6 +149,7 @@ class Controller:
                     recovery.require_ended(record)
                 yield
         finally:
+            self._reserve.release()
             self._do_afterwards()
 
     def _do_afterwards(self) -> None:
@@ -246,6 +248,7 @@ class Controller:
             except BaseException as error:
                 if isinstance(error, VerdigrisError) and not isinstance(error, PlatformError):
                     raise
+                self._reserve.release()
                 self.watcher.told(f"{in_words(error)}; trying again")
                 time.sleep(PAUSE * attempt)
         return action()
@@ -260,7 +263,7 @@ class Controller:
                 self._do_chores(record)
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
-        left = record.with_changes(generation=self._insist(self.journal.next_generation))
+        left = record.with_changes(generation=self._recovering_generation())
         try:
             return self._drive(left, partial(recovery.recover, left), recovering=True)
         finally:  # its suites died before what they wrote was redacted; the users go first
@@ -279,7 +282,8 @@ class Controller:
         What takes its time and can change nothing (report, notification) follows when the lock is let go.
         """
         tools = partial(self._tools, acknowledged=acknowledged)
-        guard = Safeguard(self.platform, self.journal, self._write, tools, self._redacted, self.watcher.record)
+        entered, reserve = self.watcher.record, self._reserve
+        guard = Safeguard(self.platform, self.journal, self._write, tools, self._redacted, entered, reserve)
         try:
             record = guard.drive(record, begin, recovering=recovering)
         except PlatformError as error:
@@ -293,6 +297,20 @@ class Controller:
             self._attempt("what was held for the release is still held", self.platform.settled)
         self._afterwards.append(partial(self.records.leave, record, guard.failure))
         return record
+
+    def _recovering_generation(self) -> int:
+        """A new generation; if the disk is full it is not journaled, for users may be waiting to go back.
+
+        Raises:
+            Conflict: if another run acts.
+        """
+        try:
+            return self._insist(self.journal.next_generation)
+        except Conflict:
+            raise
+        except Refused as error:
+            self.watcher.told(str(error))
+            return self.journal.read().generation + 1
 
     def _do_chores(self, record: Record) -> None:
         """What a run that ended may have left undone."""

@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -184,12 +184,14 @@ class JournalFile:
                     f"the environment is held: {holder or 'by another process'}; wait for it to end"
                 ) from None
             try:
-                file.truncate(0)
-                file.write(Holder(pid=os.getpid(), actor=actor(), action=action, since=now()).model_dump_json())
-                file.flush()
+                with suppress(OSError):  # a full disk: who holds it is not said, but held it is
+                    file.truncate(0)
+                    file.write(Holder(pid=os.getpid(), actor=actor(), action=action, since=now()).model_dump_json())
+                    file.flush()
                 yield
             finally:
-                file.truncate(0)
+                with suppress(OSError):
+                    file.truncate(0)
 
 
 def parse(text: str, where: str) -> Journal:

@@ -7,7 +7,6 @@ the journal is always ahead of the world by at most one effect, and a dead proce
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +24,7 @@ from deploy.model import (
 from deploy.platform import Platform
 from deploy.prepare import prepare
 from deploy.probe import Probe
-from deploy.tools import Flow, Tools, finish, noting, objecting
+from deploy.tools import Beside, Flow, Tools, finish, noting, objecting
 
 
 def release(record: Record, tools: Tools) -> Flow:
@@ -225,23 +224,23 @@ def _switched(
 
 def watch(record: Record, tools: Tools, deployment: Deployment, probe: Probe, start: monitor.Start) -> Record:
     """Watch the users on the candidate from ``start`` on, with smoke through their address beside it."""
-    stop, pool = threading.Event(), ThreadPoolExecutor(1)
+    stop = threading.Event()
     first = "smoke" if "smoke" in record.required else record.required[0]
-    run = pool.submit(tools.verifier.run, first, "live", deployment, record.tests[first], f"watch-{first}", stop)
+    frozen, name = record.tests[first], f"watch-{first}"
+    run = Beside(lambda: tools.verifier.run(first, "live", deployment, frozen, name, stop))
     try:
         found = monitor.watch(
             deployment,
             tools.platform,
             tools.environment.watch,
             probe,
-            lambda: run.result()[1] if run.done() else None,
+            lambda: run.result()[1] if run.done else None,
             tools.watched,
             start,
         )
     finally:
-        stop.set()
-        pool.shutdown(wait=False)  # a rollback does not wait for a suite to end
-    if run.done():
+        stop.set()  # a rollback does not wait for a suite to end
+    if run.done:
         record = record.with_changes(suites=(*record.suites, run.result()[0]))
     return record.objecting(*found) if found else _same_release(record, tools.platform, deployment)
 

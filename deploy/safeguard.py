@@ -59,6 +59,7 @@ class Safeguard:
         tools: makes what a flow acts with; called again for the way back.
         kept: makes a record fit to be kept: without secrets.
         entered: told each record when it is durable; must not raise.
+        reserve: let go of when the run is in trouble.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Safeguard:
         tools: Callable[[Record], Tools],
         kept: Callable[[Record], Record],
         entered: Callable[[Record], None],
+        reserve: "Reserve",
     ) -> None:
         self.platform = platform
         self.journal = journal
@@ -76,6 +78,7 @@ class Safeguard:
         self.tools = tools
         self.kept = kept
         self.entered = entered
+        self.reserve = reserve
         self.failure: BaseException | None = None
         """What broke the run off, for its records; ``None`` if it ended by itself."""
 
@@ -94,7 +97,7 @@ class Safeguard:
             PlatformError: if the users could not be taken back, or another run has taken over.
         """
         self.durable = self.record = record
-        reserve, flow = Reserve(), None
+        flow: Flow | None = None
         try:
             flow = begin(self.tools(record))
             for yielded in flow:
@@ -102,14 +105,13 @@ class Safeguard:
             if not self.record.finished:
                 raise PlatformError(f"the run ended at {self.record.step} without an outcome")  # noqa: TRY301
         except BaseException as error:  # noqa: BLE001 - the rule of this module: whatever it is
-            reserve.release()
+            self.reserve.release()
             self.failure = error
             with _deep_enough():
-                with contextlib.suppress(BaseException):  # its probe would take the descriptors that were let go
-                    flow.close()  # type: ignore[union-attr]
+                if flow is not None:  # its probe would take the descriptors that were let go
+                    with contextlib.suppress(BaseException):
+                        flow.close()
                 return self._end(error, recovering=recovering)
-        finally:
-            reserve.release()
         return self.record
 
     def _enter(self, record: Record) -> None:

@@ -1,12 +1,14 @@
 """What the flow of a release acts with, and how a record is finished."""
 
 import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar, cast
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
@@ -15,7 +17,8 @@ from deploy.probe import Probe
 from deploy.settings import Environment
 from deploy.verify import Verifier
 
-Flow = Iterator[Record]
+T = TypeVar("T")
+Flow = Generator[Record, None, None]
 PAUSE = 0.1
 """Seconds between two looks, or two tries."""
 
@@ -97,6 +100,38 @@ class Tools:
     signals: Signals = field(default_factory=Signals)
     told: Callable[[str], None] = lambda _text: None
     watched: Callable[[float, int, int], None] = lambda _seconds, _samples, _lost: None
+
+
+class Beside(Generic[T]):
+    """Something that is done in a thread of its own, which nothing waits for: not even the end of the process."""
+
+    def __init__(self, action: Callable[[], T]) -> None:
+        self._action = action
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="beside", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return not self._thread.is_alive()
+
+    def result(self) -> T:
+        """What it came to, once it is over.
+
+        Raises:
+            BaseException: whatever it raised.
+        """
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._result)
+
+    def _run(self) -> None:
+        try:
+            self._result = self._action()
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            self._error = error
 
 
 def rolls(platform: Platform) -> bool:

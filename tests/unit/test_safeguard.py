@@ -11,7 +11,7 @@ from deploy.model import Color, Kind, Outcome, Record, Step
 from deploy.platform.fake import FakePlatform
 from deploy.recovery import previous, recover, rollback
 from deploy.rolling import by_strategy
-from deploy.safeguard import Safeguard
+from deploy.safeguard import Reserve, Safeguard
 from deploy.tools import Flow, Tools
 from tests.trouble.planted import RAISED, Proxy, Trouble, raising
 from tests.unit.flow import BAD_WATCH, GOOD, SUITES, Shop
@@ -42,7 +42,7 @@ def guarded(
             changes["previous"] = record.live
         journal.write(found.model_copy(update=changes))
 
-    guard = Safeguard(proxied, journal, write, tools, lambda one: one, lambda _one: None)
+    guard = Safeguard(proxied, journal, write, tools, lambda one: one, lambda _one: None, Reserve())
     return guard.drive(record, flow)
 
 
@@ -186,6 +186,7 @@ def test_a_run_that_was_taken_over_moves_nobody(shop: Shop) -> None:
         lambda one: shop.tools(platform, one.generation),
         lambda one: one,
         lambda _: None,
+        Reserve(),
     )
     with pytest.raises(PlatformError, match="run 'verdigris recover'"):
         guard.drive(made, partial(by_strategy, made))
