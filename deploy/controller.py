@@ -141,16 +141,16 @@ class Controller:
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
         self._reserve = Reserve()
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(taking_signals(receive or self.signals.receive))
-                self._insist(lambda: stack.enter_context(self.journal.lock(action)))
-                if recover and (record := self._recover()) is not None:
-                    recovery.require_ended(record)
-                yield
-        finally:
-            self._reserve.release()
-            self._do_afterwards()
+        with taking_signals(receive or self.signals.receive):
+            try:
+                with ExitStack() as lock:
+                    self._insist(lambda: lock.enter_context(self.journal.lock(action)))
+                    if recover and (record := self._recover()) is not None:
+                        recovery.require_ended(record)
+                    yield
+            finally:
+                self._reserve.release()
+                self._do_afterwards()
 
     def _do_afterwards(self) -> None:
         """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""

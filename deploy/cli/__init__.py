@@ -256,7 +256,7 @@ def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
     if as_json:
         _say(record.model_dump_json(indent=1))
     else:
-        with contextlib.suppress(OSError, ValueError):  # what was done stands, whoever reads of it
+        with contextlib.suppress(OSError, ValueError, KeyboardInterrupt):  # what was done stands, whoever reads of it
             conclusion(record, report if report.exists() else None)
     return code
 

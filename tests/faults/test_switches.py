@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -122,11 +123,21 @@ def watched(live_world: Callable[..., World]) -> World:
     return amend(live_world(watch=20), "drain_seconds = 5", "drain_seconds = 5\nswitch_seconds = 2")
 
 
+def _part(world: World) -> Path:
+    """The file that a route is written to before it is renamed; a folder of its name is in the way."""
+    return world.state / "router" / "users" / ".routes.json.part"
+
+
+def _block(world: World) -> None:
+    """No route can be written, and the one that was prepared is gone."""
+    _part(world).mkdir()
+    shutil.rmtree(world.state / "router" / "ways")
+
+
 def test_37_a_rollback_that_cannot_be_written_calls_a_person(watched: World) -> None:
     """The way back cannot be written until its time is over: exit status 15, and users are served where they are."""
-    part = watched.state / "router" / "users" / ".routes.json.part"
     with users(watched) as traffic:
-        code, output = _signal_in_the_watch(watched, part.mkdir)
+        code, output = _signal_in_the_watch(watched, lambda: _block(watched))
         summary = traffic.stop()
     assert code == ExitStatus.PERSON_NEEDED, output
     record = came_to(watched, Outcome.PERSON_NEEDED, ExitStatus.PERSON_NEEDED, "1.1.0")
@@ -136,15 +147,24 @@ def test_37_a_rollback_that_cannot_be_written_calls_a_person(watched: World) -> 
 
 def test_37_a_rollback_that_cannot_be_written_at_first_is_tried_again(watched: World) -> None:
     """What stood in the way is gone after a moment: rolled back."""
-    part = watched.state / "router" / "users" / ".routes.json.part"
 
     def block() -> None:
-        part.mkdir()
-        threading.Timer(1.0, part.rmdir).start()
+        _block(watched)
+        threading.Timer(1.0, _part(watched).rmdir).start()
 
     code, output = _signal_in_the_watch(watched, block)
     assert code == ExitStatus.ROLLED_BACK, output
     came_to(watched, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, "1.0.0")
+
+
+def test_69_a_rollback_needs_no_room_for_a_route(watched: World) -> None:
+    """The route back was written before the switch; where none can be written any more, it is renamed into place."""
+    with users(watched) as traffic:
+        code, output = _signal_in_the_watch(watched, _part(watched).mkdir)
+        summary = traffic.stop()
+    assert code == ExitStatus.ROLLED_BACK, output
+    came_to(watched, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, "1.0.0")
+    assert summary.passed, summary
 
 
 def test_38_an_old_color_that_is_dead_is_restored_before_users_go_back(watched: World) -> None:
