@@ -4,6 +4,7 @@ A file without its closing line was cut off, whatever the lines before it say.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from deploy.model import Value
 
+SELECTION = "a selecting option"
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
@@ -51,6 +53,17 @@ class Collected(Value):
     ids: tuple[str, ...] = ()
     deselected: int = 0
     profile: str = ""
+    asserts: bool = False
+    """Whether an ``assert`` that does not hold raised in this run, and pytest rewrites those of the tests."""
+
+
+class LeftOut(Value):
+    """A test, or a file of tests, that stands in the suite's folder and is not among the collected ids."""
+
+    kind: Literal["left-out"] = "left-out"
+    id: str
+    by: str
+    """Who left it out, in words; ``SELECTION`` for pytest's own selecting options."""
 
 
 class Started(Value):
@@ -79,6 +92,28 @@ class Tested(Value):
     artifacts: tuple[str, ...] = ()
     figures: dict[str, float] = Field(default_factory=dict)
     attempts: int = 1
+    """How often the test was begun, whoever began it again."""
+    phases: tuple[str, ...] = ()
+    """The phases of which a passed report came; a pass needs the one of ``call``."""
+    calls: int = 0
+    """How often the test's own function was entered."""
+    raised: str = ""
+    """What a phase raised, whatever was made of it afterwards; empty if nothing was raised."""
+    answers: int = 0
+    """Answers of the target that the test got itself, or a fixture that it asks for."""
+    used: dict[str, int] = Field(default_factory=dict)
+    """What else answered it, such as the database or a service, and how often."""
+    no_target: str = ""
+    """Why it needs no answer, by its marker ``no_target``; empty if it has none."""
+
+
+class Warned(Value):
+    """Something that keeps a pass from being one, and that pytest only warns of."""
+
+    kind: Literal["warning"] = "warning"
+    id: str = ""
+    """The test in which it was seen; empty if no test had begun."""
+    text: str
 
 
 class CollectError(Value):
@@ -113,6 +148,28 @@ class Evidence(Value):
     """Tests that began and never ended."""
     broken: str = ""
     """Where a line cannot be understood: which, and why."""
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+
+    @classmethod
+    def of(cls, lines: Iterable[Value], broken: str = "") -> "Evidence":
+        """The evidence of a run from its lines, in their order."""
+        found: dict[type[Value], list[Any]] = defaultdict(list)
+        for line in lines:
+            found[type(line)].append(line)
+        if len(found[Collected]) > 1 or len(found[Closed]) > 1:
+            broken = broken or "it holds more than one run"
+        ended = {test.id for test in found[Tested]}
+        return cls(
+            collected=found[Collected][0] if found[Collected] else None,
+            tests=tuple(found[Tested]),
+            collect_errors=tuple(found[CollectError]),
+            closed=found[Closed][0] if found[Closed] else None,
+            hanging=tuple(dict.fromkeys(begun.id for begun in found[Started] if begun.id not in ended)),
+            broken=broken,
+            left_out=tuple(found[LeftOut]),
+            warnings=tuple(found[Warned]),
+        )
 
     def count(self, *outcomes: str) -> int:
         """How many tests had one of ``outcomes``."""
@@ -139,8 +196,10 @@ def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 _LINES: dict[str, type[Value]] = {
     "collected": Collected,
+    "left-out": LeftOut,
     "started": Started,
     "test": Tested,
+    "warning": Warned,
     "collect-error": CollectError,
     "closed": Closed,
 }
@@ -157,28 +216,19 @@ def read(path: Path) -> Evidence:
 
 def parse(text: str) -> Evidence:
     """Read the lines of a file of evidence."""
-    found: dict[str, list[Any]] = {kind: [] for kind in _LINES}
+    lines: list[Value] = []
     broken = ""
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
+    closed = False
+    for number, written in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
-            content = json.loads(line)
-            kind = content["kind"]
-            found[kind].append(_LINES[kind].model_validate(content))
+            content = json.loads(written)
+            line = _LINES[content["kind"]].model_validate(content)
         except (ValueError, KeyError, TypeError, ValidationError, RecursionError) as error:
             broken = f"line {number} cannot be understood ({type(error).__name__})"
             break
-        if found["closed"] and kind != "closed":
+        lines.append(line)
+        closed = closed or isinstance(line, Closed)
+        if closed and not isinstance(line, Closed):
             broken = f"line {number} follows the closing line"
             break
-    if len(found["collected"]) > 1 or len(found["closed"]) > 1:
-        broken = broken or "it holds more than one run"
-    tests = found["test"]
-    ended = {test.id for test in tests}
-    return Evidence(
-        collected=found["collected"][0] if found["collected"] else None,
-        tests=tuple(tests),
-        collect_errors=tuple(found["collect-error"]),
-        closed=found["closed"][0] if found["closed"] else None,
-        hanging=tuple(dict.fromkeys(begun.id for begun in found["started"] if begun.id not in ended)),
-        broken=broken,
-    )
+    return Evidence.of(lines, broken)

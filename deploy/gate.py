@@ -22,6 +22,8 @@ from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
 from deploy.settings import SecretReference, Settings, SuiteSettings
 
 _ALWAYS = ("deploy.plugin",)
+_UNLOADED = "ignore::pytest.PytestConfigWarning"
+"""The project's pytest settings name options of plugins that no suite has; nothing else of its filters is changed."""
 REHEARSAL = "rehearsal"
 """The target that is no color: the live version on a migrated copy of the database."""
 
@@ -134,7 +136,7 @@ class Gate:
             options = [*options, "--screenshot", "only-on-failure", "--output", str(place.folder / "artifacts")]
         words = [place.python, "-m", "pytest", str(place.root / settings.folder)]
         words += [word for plugin in dict.fromkeys(plugins) for word in ("-p", plugin)]
-        words += ["-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=default", "--import-mode=importlib"]
+        words += ["-p", "no:cacheprovider", "-o", "addopts=", "-W", _UNLOADED, "--import-mode=importlib"]
         words += ["--rootdir", str(place.root), "--settings", str(place.root / self.settings.path.name)]
         words += ["--env", self.environment, "--target", target, "--strict-markers", "-o", "junit_family=xunit2"]
         return [*words, "--junitxml", str(place.folder / "junit.xml"), "-o", f"junit_suite_name={suite}", *options]

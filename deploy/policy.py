@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from deploy.evidence import Evidence, Tested
+from deploy.evidence import SELECTION, Evidence, Tested
 from deploy.model import Identity, Kind, Objection, Value
 from deploy.settings import AllowedSkip
 
@@ -15,7 +15,10 @@ class Case(Value):
     evidence: Evidence
     frozen: tuple[str, ...]
     """The ids collected in prepare."""
-    expected: Identity
+    expected: Identity | None
+    """Who had to answer; ``None`` in a run by hand of which nobody says it: then all answers must agree."""
+    selected: bool = False
+    """Whether a person chose among the tests of a suite by hand, which no release does."""
     demands: str = "routed"
     all_critical: bool = False
     ended: str = ""
@@ -68,8 +71,11 @@ def _complete(case: Case) -> Iterator[tuple[Kind, str]]:
         yield Kind.NOT_VALID, f"{extra} ran and was not collected before the release"
     if case.evidence.collected is None:
         yield Kind.NOT_VALID, "its evidence does not say what it collected"
-    elif case.evidence.collected.deselected:
+    elif case.evidence.collected.deselected and not case.evidence.left_out:
         yield Kind.NOT_VALID, f"{case.evidence.collected.deselected} tests were deselected"
+    for one in case.evidence.left_out:
+        if not (case.selected and one.by == SELECTION):
+            yield Kind.NOT_VALID, f"{one.id} stands in the suite and was left out by {one.by}"
 
 
 def _fewer(case: Case) -> Iterator[tuple[Kind, str]]:
@@ -111,6 +117,37 @@ def only_on_a_rerun(test: Tested) -> str:
     return ""
 
 
+def _calls(case: Case) -> Iterator[tuple[Kind, str]]:
+    """A pass is a passed report of a call in which the test's own function was entered and nothing was raised."""
+    for test in case.evidence.tests:
+        if test.outcome != "passed":
+            continue
+        if "call" not in test.phases:
+            yield Kind.NOT_VALID, f"{test.id} has no passed report of its call: it was set up and did not run"
+        elif not test.calls:
+            yield Kind.NOT_VALID, f"{test.id} was reported as passed, and its function was never entered"
+        elif test.raised:
+            yield Kind.NOT_VALID, f"{test.id} was reported as passed, and it raised {test.raised}"
+
+
+def _asserts(case: Case) -> Iterator[tuple[Kind, str]]:
+    if case.evidence.collected is not None and not case.evidence.collected.asserts:
+        yield Kind.NOT_VALID, "assertions were off (python -O, PYTHONOPTIMIZE or --assert=plain): nothing was compared"
+
+
+def _warnings(case: Case) -> Iterator[tuple[Kind, str]]:
+    for one in case.evidence.warnings:
+        yield Kind.NOT_VALID, f"{one.id or 'before or after the tests'}: {one.text}"
+
+
+def _answers(case: Case) -> Iterator[tuple[Kind, str]]:
+    """Each test for itself: one that asked nobody is not proven by another one that did."""
+    for test in case.evidence.tests:
+        if test.outcome == "passed" and not (test.answers or test.used or test.no_target):
+            what = "passed without an answer of the target, of the database, of a service or of a certificate"
+            yield Kind.NOT_VALID, f"{test.id} {what}; have it ask by a fixture, or mark it no_target(reason=...)"
+
+
 def _skips(case: Case) -> Iterator[tuple[Kind, str]]:
     for test in case.evidence.tests:
         if text := not_shown(test, case.today, case.allow_skips, critical=case.all_critical):
@@ -135,7 +172,9 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
     collected = case.evidence.collected
     if collected is None:
         return
-    if collected.expected is None:
+    if case.expected is None:
+        pass
+    elif collected.expected is None:
         yield Kind.NOT_VALID, "it knew no identity to expect, so it proves nothing of this candidate"
     elif collected.expected != case.expected.header():
         yield Kind.NOT_VALID, f"it expected {collected.expected}, the candidate is {case.expected}"
@@ -149,10 +188,11 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
             f"{first.seen}, expected was {first.expected}"
         )
         yield Kind.NOT_VALID, text
-    others = [seen for seen in case.evidence.identities if seen != case.expected.header()]
+    expected = case.expected.header() if case.expected else next(iter(case.evidence.identities), "")
+    others = [seen for seen in case.evidence.identities if seen != expected]
     if others and not strangers:
-        yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {case.expected}"
-    if not case.evidence.identities:
+        yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {case.expected or expected}"
+    if not case.evidence.identities and not case.selected:
         yield Kind.NOT_VALID, "no answer of the candidate was seen in it"
 
 
@@ -172,10 +212,14 @@ RULES: dict[str, Callable[[Case], Iterator[tuple[Kind, str]]]] = {
     "complete": _complete,
     "fewer": _fewer,
     "failure": _failures,
+    "call": _calls,
+    "asserts": _asserts,
+    "warning": _warnings,
     "skip": _skips,
     "rerun": _reruns,
     "duplicate": _duplicates,
     "identity": _identity,
+    "answer": _answers,
     "exit-status": _exit_status,
 }
 

@@ -19,6 +19,7 @@ _MARKERS = {
     "performance": "proof that it keeps its budgets under load",
     "https": "collected only where users are served over HTTPS",
     "critical": "no skip, no expected failure and no rerun is ever accepted of this test",
+    "no_target(reason)": "this test needs no answer of the target, for that reason; the verdict names it",
 }
 
 
@@ -48,8 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Hand ``--release`` over to the command line."""
+    """Hand ``--release`` over to the command line; keep what the person chose."""
     if not config.getoption("--release"):
+        if config.getoption("--env"):
+            from deploy.plugin.selection import SELECTION, Selection
+
+            config.stash[SELECTION] = Selection.of(config)
         return None
     from deploy.plugin.handover import release
 
@@ -72,49 +77,82 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from deploy.errors import VerdigrisError
     from deploy.plugin.context import CONTEXT, Context
+    from deploy.plugin.selection import keep_strictness
 
     try:
         context = Context.of(config)
     except VerdigrisError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CONTEXT] = context
+    for suite in context.settings.suites:
+        if suite not in _MARKERS:
+            config.addinivalue_line("markers", f"{suite}: the suite of the settings")
+    _require_asserts(config)
+    keep_strictness(config)
+    config.addinivalue_line("filterwarnings", "always:coroutine .* was never awaited:RuntimeWarning")
+    config.addinivalue_line("filterwarnings", "always::pytest.PytestUnknownMarkWarning")
     if config.option.importmode == "prepend":
         config.option.importmode = "importlib"  # as the gate does: files of two suites may have the same name
-    _collect_suites(config, context)
-    _register(config, context)
+    _register(config, context, _collect_suites(config, context))
 
 
-def _collect_suites(config: pytest.Config, context: "Context") -> None:
-    """Collect the suite folders in place of the project's own tests, unless the command names something itself."""
+def _collect_suites(config: pytest.Config, context: "Context") -> tuple[str, ...]:
+    """Collect the suite folders in place of the project's own tests, unless the command names something itself.
+
+    A suite that the environment requires and that has no folder is no suite less: it was renamed, or is lost.
+    """
     if config.args_source is pytest.Config.ArgsSource.ARGS:
-        return
+        return ()
     named = config.getoption("markexpr")
+    required = context.environment.suites
     chosen = [named] if named in context.settings.suites else list(context.settings.suites)
-    folders = [context.settings.root / context.settings.suites[name].folder for name in chosen]
-    config.args = [str(folder) for folder in folders if folder.is_dir()]
+    folders = {name: context.settings.root / context.settings.suites[name].folder for name in chosen}
+    missing = [name for name in folders if not folders[name].is_dir() and (name in required or name == named)]
+    if missing:
+        said = ", ".join(f"{folders[name]} of the suite {name}" for name in missing)
+        raise pytest.UsageError(
+            f"there is no suite folder {said}: restore it, "
+            f"or take the suite out of environments.{context.name}.suites in {context.settings.path.name}"
+        )
+    config.args = [str(folder) for folder in folders.values() if folder.is_dir()]
     if not config.args:
-        raise pytest.UsageError(f"there is no suite folder: {', '.join(map(str, folders))}")
+        raise pytest.UsageError(f"there is no suite folder: {', '.join(map(str, folders.values()))}")
+    return tuple(name for name, folder in folders.items() if folder.is_dir())
 
 
-def _register(config: pytest.Config, context: "Context") -> None:
+def _require_asserts(config: pytest.Config) -> None:
+    from deploy.plugin.collection import asserts_hold
+
+    if not asserts_hold(config):
+        raise pytest.UsageError(
+            "assertions are off in this run, so its tests prove nothing: run it without python -O, "
+            "PYTHONOPTIMIZE, --assert=plain and -p no:assertion"
+        )
+
+
+def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]) -> None:
     from deploy.plugin import fixtures
+    from deploy.plugin.carrier import Carrier
     from deploy.plugin.collection import Collection
     from deploy.plugin.context import EXPECT
     from deploy.plugin.proof import Proof
-    from deploy.plugin.recorder import Carrier, Recorder
+    from deploy.plugin.recorder import Recorder
+    from deploy.plugin.selection import SELECTION, Selection
 
     manager = config.pluginmanager
     _register_fixtures(manager)
     manager.register(fixtures.service_fixtures(context), "verdigris-services")
-    manager.register(Collection(context), "verdigris-collection")
-    manager.register(Carrier(context), "verdigris-carrier")
-    path = os.environ.get("VERDIGRIS_EVIDENCE")
+    collection, carrier = Collection(context, config), Carrier(context)
+    manager.register(collection, "verdigris-collection")
+    manager.register(carrier, "verdigris-carrier")
     if hasattr(config, "workerinput"):
         return
-    if path:
-        manager.register(Recorder(context, Path(path)), "verdigris-recorder")
+    path = os.environ.get("VERDIGRIS_EVIDENCE")
+    recorder = Recorder(context, Path(path) if path else None, carrier, collection)
+    manager.register(recorder, "verdigris-recorder")
     if EXPECT not in os.environ:  # no release judges it
-        manager.register(Proof(context), "verdigris-proof")
+        selection = config.stash.get(SELECTION, None) or Selection.of(config)
+        manager.register(Proof(context, recorder, selection, suites), "verdigris-proof")
 
 
 def _register_fixtures(manager: pytest.PytestPluginManager) -> None:

@@ -1,34 +1,84 @@
-"""Which tests there are: the marker of each suite's folder, and the parameters that come from the settings."""
+"""Which tests there are: the marker of each suite's folder, the parameters from the settings, and what was left out."""
 
-from collections.abc import Generator
+import fnmatch
+import inspect
+import os
+import re
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.evidence import SELECTION, LeftOut
 from deploy.plugin.context import Context
 from deploy.settings import Settings
 
+LEFT_OUT = "verdigris-left-out"
+"""The key in a worker's output for what was left out."""
+_SELECTING = ("_pytest.mark", "_pytest.main", "_pytest.cacheprovider", "_pytest.stepwise")
+"""The parts of pytest that carry out its selecting options."""
+_NO_SUITE = (".*", "__pycache__", "node_modules", "*.egg-info")
+"""Folders in which no tests of a suite are looked for."""
+
 
 class Collection:
-    """Hooks of collection."""
+    """Hooks of collection.
 
-    def __init__(self, context: Context) -> None:
+    Every test that stands in a suite either is collected or is said to be left out, whoever left it out: a hook that
+    tells pytest (``pytest_deselected``), one that only shortens the list, one that makes no test of a function, or a
+    file that is ignored.
+    """
+
+    def __init__(self, context: Context, config: pytest.Config) -> None:
         self.context = context
+        self.config = config
+        self.made: dict[str, None] = {}
+        """The ids of all tests that were made, in their order."""
+        self.files: set[Path] = set()
+        """The files that pytest looked at."""
+        self.selected: set[str] = set()
+        """The ids that pytest's own options left out."""
+        self.left_out: list[LeftOut] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Refuse a marker that nobody registered, before it selects nothing."""
+        _refuse_unknown_markers(self.config)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
-        """Leave out a test that is marked ``https`` where users are not served over HTTPS."""
+    def pytest_collect_file(self, file_path: Path) -> Generator[None, Any, Any]:
+        """Know which files are not ignored."""
+        self.files.add(file_path)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> Generator[None, Any, Any]:
+        """Leave out a test that is marked ``https`` where users are not served over HTTPS; know of all others."""
         made = yield
-        if self.context.environment.https or not isinstance(made, list):
+        if made is None or made == []:
+            if _is_test(collector, name, obj):
+                self._leave_out(f"{collector.nodeid}::{name}", "a hook that makes no test of it")
             return made
-        return [item for item in made if item.get_closest_marker("https") is None]
+        if not isinstance(made, list):
+            return made
+        if not self.context.environment.https:
+            made = [item for item in made if item.get_closest_marker("https") is None]
+        self.made.update((item.nodeid, None) for item in made if isinstance(item, pytest.Item))
+        return made
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Mark a test with the suite in whose folder it stands."""
+        self.made[item.nodeid] = None
         suite = suite_of(item.path, self.context.settings)
         if suite is not None:
             item.add_marker(suite)
+        if (marker := item.get_closest_marker("no_target")) and not str(marker.kwargs.get("reason", "")).strip():
+            raise pytest.UsageError(
+                f"{item.nodeid}: its marker no_target has no reason; "
+                'write @pytest.mark.no_target(reason="why it needs no answer of the target")'
+            )
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test for each path, page and request of the settings, and for each target where several are named."""
@@ -42,8 +92,15 @@ class Collection:
         if "target" in metafunc.fixturenames and len(self.context.targets) > 1:
             metafunc.parametrize("target", list(self.context.targets), indirect=True, scope="session")
 
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Tell what pytest's own options leave out from what anybody else does."""
+        if _called_by_pytest():
+            self.selected |= {item.nodeid for item in items}
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Say what is missing on this machine before anything is begun."""
+        """Say what was left out, and what is missing on this machine, before anything is begun."""
+        self._look_for_left_out(session)
         if any("page" in getattr(item, "fixturenames", ()) for item in session.items):
             if not session.config.pluginmanager.hasplugin("playwright"):
                 raise pytest.UsageError(
@@ -56,6 +113,32 @@ class Collection:
             if authorities(target.address for target in self.context.targets.values()):
                 certutil()
 
+    def _look_for_left_out(self, session: pytest.Session) -> None:
+        collected = {item.nodeid for item in session.items}
+        options = self.config.option  # what is left of a file beside a test that was named, or beside the last failed
+        named = any("::" in argument for argument in self.config.args) or getattr(options, "lf", False)
+        for name in self.made:
+            if name not in collected:
+                self._leave_out(name, SELECTION if named or name in self.selected else "a hook of a conftest or plugin")
+        for path in _files(self.config):
+            if path not in self.files:
+                by = SELECTION if _ignored(path, self.config) else "collect_ignore, norecursedirs or a hook"
+                self._leave_out(str(path.relative_to(self.context.settings.root)), by)
+        output = getattr(self.config, "workeroutput", None)
+        if output is not None:
+            output[LEFT_OUT] = [one.model_dump() for one in self.left_out]
+
+    def _leave_out(self, name: str, by: str) -> None:
+        self.left_out.append(LeftOut(id=name, by=by))
+
+
+def _is_test(collector: Any, name: str, obj: object) -> bool:
+    """Whether pytest itself makes a test of an attribute of a module or class."""
+    if inspect.isclass(obj):
+        return bool(collector.istestclass(obj, name))
+    function = inspect.unwrap(getattr(obj, "__func__", obj)) if callable(obj) else None
+    return inspect.isfunction(function) and bool(collector.istestfunction(obj, name))
+
 
 def suite_of(path: Path, settings: Settings) -> str | None:
     """The suite that a file belongs to."""
@@ -63,3 +146,68 @@ def suite_of(path: Path, settings: Settings) -> str | None:
         if path.is_relative_to(settings.root / suite.folder):
             return name
     return None
+
+
+def asserts_hold(config: pytest.Config) -> bool:
+    """Whether an ``assert`` that does not hold raises in this process, and pytest rewrites those of the tests."""
+    if config.getoption("assertmode", "plain") != "rewrite":
+        return False
+    try:
+        exec(compile("assert False", "<assert>", "exec"), {})  # noqa: S102 - compiled as this process compiles suites
+    except AssertionError:
+        return sys.flags.optimize == 0
+    return False
+
+
+def _called_by_pytest() -> bool:
+    """Whether the hook that is running was called by pytest itself: by its options -k, -m, --deselect or --last-failed.
+
+    The hook does not say who called it, so the first frame outside of the plugin machinery has to.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        module = str(frame.f_globals.get("__name__", ""))
+        if module != __name__ and not module.startswith("pluggy"):
+            return module.startswith(_SELECTING)
+    return False
+
+
+def _files(config: pytest.Config) -> Iterator[Path]:
+    """The files of tests in the folders that are collected, whether pytest is let see them or not."""
+    patterns = config.getini("python_files")
+    for argument in config.args:
+        folder = config.invocation_params.dir / argument
+        for found, folders, names in os.walk(folder):
+            folders[:] = [one for one in folders if not _hidden(Path(found, one))]
+            matching = (name for name in sorted(names) if any(fnmatch.fnmatch(name, one) for one in patterns))
+            yield from (Path(found, name) for name in matching)
+
+
+def _hidden(folder: Path) -> bool:
+    return any(fnmatch.fnmatch(folder.name, one) for one in _NO_SUITE) or (folder / "pyvenv.cfg").is_file()
+
+
+def _ignored(path: Path, config: pytest.Config) -> bool:
+    """Whether an option of the command line leaves the file out."""
+    ignored = [config.invocation_params.dir / one for one in config.getoption("ignore") or ()]
+    globs = config.getoption("ignore_glob") or ()
+    return any(path.is_relative_to(one) for one in ignored) or any(
+        fnmatch.fnmatch(str(path), f"*{one}") for one in globs
+    )
+
+
+def _refuse_unknown_markers(config: pytest.Config) -> None:
+    """Refuse ``-m`` with a marker that does not exist: it would select nothing, and nothing would fail.
+
+    Raises:
+        pytest.UsageError: with the markers that there are.
+    """
+    known = {re.split(r"[:(]", line, maxsplit=1)[0].strip() for line in config.getini("markers")}
+    expression = re.sub(r"\([^()]*=[^()]*\)", "", config.getoption("markexpr") or "")  # a marker's arguments
+    named = set(re.findall(r"[\w:.\[\]+/\\-]+", expression)) - {"and", "or", "not", "True", "False", "None"}
+    if unknown := sorted(named - known):
+        raise pytest.UsageError(
+            f"-m {config.getoption('markexpr')!r}: there is no marker {', '.join(unknown)}; "
+            f"known are: {', '.join(sorted(known))}"
+        )

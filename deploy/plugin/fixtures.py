@@ -70,9 +70,11 @@ def certificate(target: Target, pytestconfig: pytest.Config) -> Callable[[], Cer
 
     def read() -> Certificate:
         try:
-            return read_certificate(address)
+            found = read_certificate(address)
         except OSError as error:
             pytest.fail(str(error), pytrace=False)
+        BOOK.ledger.used["certificate"] += 1
+        return found
 
     return read
 
@@ -137,7 +139,30 @@ def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]"
         writes = context.environment.database is not None and context.environment.database.writes
         if not writes:
             connection.execute("SET default_transaction_read_only = on")
+        connection.cursor_factory = _noting(psycopg)
         yield connection
+
+
+def _noting(psycopg: ModuleType) -> Any:
+    """A cursor that notes what the database answered; an error of its own is an answer too."""
+
+    class Noting(psycopg.Cursor):  # type: ignore[misc, name-defined]
+        def execute(self, *words: Any, **options: Any) -> Any:
+            return self._noted(lambda: super(Noting, self).execute(*words, **options))
+
+        def executemany(self, *words: Any, **options: Any) -> Any:
+            return self._noted(lambda: super(Noting, self).executemany(*words, **options))
+
+        def _noted(self, ask: Callable[[], Any]) -> Any:
+            try:
+                answer = ask()
+            except psycopg.Error as error:
+                BOOK.ledger.used["database"] += error.sqlstate is not None
+                raise
+            BOOK.ledger.used["database"] += 1
+            return answer
+
+    return Noting
 
 
 def _database_url(context: Context) -> str | None:
@@ -159,7 +184,10 @@ def service_fixtures(context: Context) -> ModuleType:
         def service() -> "Iterator[httpx.Client]":
             import httpx
 
-            with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+            def note(_response: "httpx.Response") -> None:
+                BOOK.ledger.used[name] += 1
+
+            with httpx.Client(base_url=url, timeout=10, trust_env=False, event_hooks={"response": [note]}) as client:
                 yield client
 
         service.__doc__ = f"An httpx client of the external service {name!r}."

@@ -21,6 +21,8 @@ class Ledger:
     def __init__(self) -> None:
         self.identities: Counter[str] = Counter()
         self.ips: Counter[str] = Counter()
+        self.used: Counter[str] = Counter()
+        """What else answered: the database, a service, whoever shows the certificate."""
         self.strangers: list[Stranger] = []
         self.exchanges: list[Exchange] = []
         self.artifacts: list[str] = []

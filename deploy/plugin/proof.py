@@ -1,58 +1,130 @@
-"""A run with ``--env`` that no release started: what was not shown is no pass there either."""
+"""A run with ``--env`` that no release started is judged by a release's rules: what was not shown is no pass.
 
+What differs is what a person may choose: tests by name, and an environment of which nobody says who must answer.
+"""
+
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from deploy.evidence import Tested
-from deploy.plugin.context import Context
-from deploy.plugin.recorder import Gathering, skipped_whole, suites_of
-from deploy.policy import not_shown, only_on_a_rerun
+from deploy.evidence import SELECTION, Closed, Evidence, Tested
+from deploy.model import Kind, Objection
+from deploy.plugin.context import Context, Target
+from deploy.plugin.recorder import Recorder, suites_of
+from deploy.plugin.selection import Selection
+from deploy.policy import Case, objections
 
 
-class Proof(Gathering):
-    """Ends the run with exit status 1 where a test was skipped that may not be, or passed on a rerun only; or none did.
+class Proof:
+    """Ends the run with exit status 1 if its evidence is no proof."""
 
-    The rules are those for a suite of a release. A test that fails says so by itself, and whoever selects tests with
-    ``-k`` or a path knows what they left out.
-    """
+    def __init__(self, context: Context, recorder: Recorder, selection: Selection, suites: tuple[str, ...]) -> None:
+        self.context = context
+        self.recorder = recorder
+        self.selection = selection
+        self.suites = suites
+        """The suites that the run means as a whole."""
+        self.judged: tuple[Objection, ...] | None = None
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self.unproven: list[str] = []
-        self.ran = 0
-        self.passed = 0
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Judge a file that was skipped whole, about which no test says anything."""
-        if report.skipped:
-            self.unproven.append(f"{report.nodeid} {skipped_whole(report)}")
-
-    def tested(self, test: Tested) -> None:
-        """Judge a test."""
-        self.ran += 1
-        self.passed += test.outcome == "passed"
-        test = test.model_copy(update={"id": self._without_target(test.id)})
-        today = datetime.now(UTC).date()
-        critical = any(map(self.context.settings.is_critical, suites_of([test.id], self.context)))
-        skipped = not_shown(test, today, self.context.environment.allow_skips, critical=critical)
-        self.unproven += [text for text in (skipped, only_on_a_rerun(test)) if text]
-
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Fail the run."""
-        if exitstatus != pytest.ExitCode.OK or session.config.option.collectonly:
-            return
-        if self.ran and not self.passed and not self.unproven:
-            self.unproven.append("no test passed")
-        if self.unproven:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Fail the run, whatever a hook makes of its exit status."""
+        try:
+            yield
+        except pytest.exit.Exception as error:
+            if not error.returncode and self.objections():
+                error.returncode = pytest.ExitCode.TESTS_FAILED
+            raise
+        if session.exitstatus == pytest.ExitCode.OK and self.objections():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say why."""
-        if self.unproven:
+        """Say why, and what a pass does not mean."""
+        unproven = [one for one in self.objections() if one.kind is not Kind.FAILED]
+        if unproven:
             terminalreporter.section("not proven", red=True)
-            for text in self.unproven:
-                terminalreporter.line(text)
+            for one in unproven:
+                terminalreporter.line(one.text)
+        if not self.selection.collects_only:
+            for line in self._notes():
+                terminalreporter.line(line)
+
+    def objections(self) -> tuple[Objection, ...]:
+        """Every reason not to believe the run; it is judged once, when its evidence is closed."""
+        if self.selection.collects_only:
+            return ()
+        if self.judged is None:
+            evidence = self.recorder.evidence
+            found = [one for case in self._cases(evidence) for one in objections(case)]
+            self.judged = tuple(dict.fromkeys((*found, *self._empty(evidence))))
+        return self.judged
+
+    def _cases(self, evidence: Evidence) -> Iterator[Case]:
+        """One for each target: its tests are those that have its name; the first has whatever has none."""
+        targets = self.context.targets
+        ids = evidence.collected.ids if evidence.collected else ()
+        for number, (name, target) in enumerate(targets.items()):
+            mine = {one for one in ids if len(targets) == 1 or self._target_of(one) == name}
+            if number == 0:
+                mine |= {one for one in ids if self._target_of(one) is None}
+                mine |= {test.id for test in evidence.tests if test.id not in ids}
+            yield self._case(evidence, target, mine)
+        if not targets:  # a conftest made it a run that collects only, which the command did not say
+            yield self._case(evidence, None, set(ids))
+
+    def _case(self, evidence: Evidence, target: Target | None, mine: set[str]) -> Case:
+        collected = evidence.collected
+        tests = tuple(self._as_named(test) for test in evidence.tests if test.id in mine)
+        expected = target.identity if target else None
+        closed = evidence.closed
+        if closed is not None and len(self.context.targets) > 1:  # it counts the tests of all targets
+            closed = Closed(exit_status=closed.exit_status, tests=len(tests))
+        narrowed = {
+            "tests": tests,
+            "closed": closed,
+            "collected": collected and collected.model_copy(update={"expected": expected and expected.header()}),
+        }
+        return Case(
+            suite=",".join(self.suites),
+            evidence=evidence.model_copy(update=narrowed),
+            frozen=tuple(self._without_target(one) for one in collected.ids if one in mine) if collected else (),
+            expected=expected,
+            selected=bool(self.selection.words) or self.selection.marker not in ("", *self.context.settings.suites),
+            demands=self.context.environment.demands,
+            allow_skips=self.context.environment.allow_skips,
+            today=datetime.now(UTC).date(),
+        )
+
+    def _as_named(self, test: Tested) -> Tested:
+        """A test as the settings name it, with what its suite demands of it."""
+        critical = any(map(self.context.settings.is_critical, suites_of([test.id], self.context)))
+        return test.model_copy(update={"id": self._without_target(test.id), "critical": test.critical or critical})
+
+    def _empty(self, evidence: Evidence) -> Iterator[Objection]:
+        """Each suite that is meant as a whole and has no test."""
+        found = suites_of(list(evidence.collected.ids), self.context) if evidence.collected else []
+        for suite in self.suites:
+            if suite not in found and evidence.tests:
+                text = f"the suite {suite} has no test in {self.context.settings.suites[suite].folder}/"
+                yield Objection(rule="collect", kind=Kind.NOT_VALID, text=text, suite=suite)
+
+    def _notes(self) -> Iterator[str]:
+        evidence = self.recorder.evidence
+        ran = len(evidence.tests)
+        if self.selection.words:
+            all_of_them = ran + sum(one.by == SELECTION for one in evidence.left_out)
+            chosen = " ".join(self.selection.words)
+            yield f"selected by hand ({chosen}): {ran} of {all_of_them} tests; that is no proof for a release"
+        for test in evidence.tests:
+            if test.no_target:
+                yield f"{test.id} needs no answer of the target: {test.no_target}"
+
+    def _target_of(self, test: str) -> str | None:
+        for target in self.context.targets:
+            if f"[{target}]" in test or f"-{target}]" in test or f"[{target}-" in test:
+                return target
+        return None
 
     def _without_target(self, test: str) -> str:
         """A test's id as the settings name it, where several targets are tested and each has one of its own."""

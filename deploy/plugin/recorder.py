@@ -1,87 +1,56 @@
-"""Evidence, written while the suite runs: a line as soon as something is known.
+"""Evidence, put together in the main process while the suite runs, and written a line as soon as something is known.
 
-With pytest-xdist the tests run in workers and the file is written by the controller, so what a test saw travels on its
-report, in the attribute ``verdigris``.
+With pytest-xdist the tests run in workers: what a test did comes on its last report (:mod:`deploy.plugin.carrier`),
+what was left out and what was seen after the last report in each worker's output.
 """
 
 import json
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
-from deploy.evidence import Closed, Collected, CollectError, Started, Tested
+from deploy.evidence import Closed, Collected, CollectError, Evidence, LeftOut, Started, Tested, Warned
 from deploy.model import Value
+from deploy.plugin.carrier import LATE, Carrier
+from deploy.plugin.collection import LEFT_OUT, Collection, asserts_hold
 from deploy.plugin.context import Context
-from deploy.plugin.identity import BOOK
+
+_OUTCOMES = ("passed", "failed", "skipped")
+"""pytest's own; any other (``rerun``, ``retried``) is that of an attempt after which the test is begun again."""
+_WARNINGS = (
+    "PytestReturnNotNoneWarning",
+    "PytestUnhandledCoroutineWarning",
+    "PytestUnhandledThreadExceptionWarning",
+    "PytestUnknownMarkWarning",
+    "PytestUnraisableExceptionWarning",
+)
+NEVER_AWAITED = "was never awaited"
 
 
-class Carrier:
-    """In the process that runs a test: put what it saw on its last report."""
+class Recorder:
+    """The lines of a run; a file has each of them at once, where one is asked for."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, path: Path | None, carrier: Carrier, collection: Collection) -> None:
         self.context = context
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
-        """Open the test's ledger."""
-        BOOK.open()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: "pytest.CallInfo[None]"
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the ledger."""
-        report = yield
-        if call.when == "teardown":
-            ledger = BOOK.ledger
-            report.verdigris = {  # type: ignore[attr-defined]
-                "identities": dict(ledger.identities),
-                "ips": dict(ledger.ips),
-                "strangers": [stranger.model_dump() for stranger in ledger.strangers],
-                "exchanges": [exchange.model_dump() for exchange in ledger.exchanges],
-                "artifacts": ledger.artifacts,
-                "figures": ledger.figures,
-                "critical": item.get_closest_marker("critical") is not None,
-            }
-        return report
-
-
-class Gathering:
-    """In the main process: put the phases of each test together."""
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self._reports: dict[str, list[pytest.TestReport]] = {}
-        self._attempts: dict[str, int] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take a test when its last phase is in."""
-        name = report.nodeid
-        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures
-            self._attempts[name] = self._attempts.get(name, 1) + 1
-            self._reports.pop(name, None)
-            return
-        self._reports.setdefault(name, []).append(report)
-        if report.when not in ("setup", "call"):
-            self.tested(_tested(name, self._reports.pop(name), self._attempts.get(name, 1)))
-
-    def tested(self, test: Tested) -> None:
-        """Take what a test came to."""
-        raise NotImplementedError
-
-
-class Recorder(Gathering):
-    """Write the file."""
-
-    def __init__(self, context: Context, path: Path) -> None:
-        super().__init__(context)
+        self.carrier = carrier
+        self.collection = collection
+        self.lines: list[Value] = []
         self.deselected = 0
         self.tests = 0
         self.said = False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = path.open("w", encoding="utf-8")
+        self.left: set[str] = set()
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+        self._attempts: dict[str, int] = {}
+        self.file: IO[str] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = path.open("w", encoding="utf-8")
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was seen until now."""
+        return Evidence.of(self.lines)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count what was deselected."""
@@ -94,30 +63,67 @@ class Recorder(Gathering):
         elif report.skipped:
             self._write(CollectError(id=report.nodeid, text=skipped_whole(report)))
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what was collected."""
+        """Note what was collected, and what was left out."""
         if not session.config.pluginmanager.hasplugin("dsession"):
             self._collected([item.nodeid for item in session.items])
+            self._left_out(self.collection.left_out)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:  # noqa: ARG002
         """Note what the workers collected; they must agree, which pytest-xdist sees to itself."""
         self._collected(ids)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ARG002
+        """Note what a worker tells at its end."""
+        output = getattr(node, "workeroutput", {})
+        self._left_out([LeftOut.model_validate(one) for one in output.get(LEFT_OUT, ())])
+        self._warned(output.get(LATE, ()))
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note that a test began."""
         self._write(Started(id=nodeid))
 
-    def tested(self, test: Tested) -> None:
-        """Note a test."""
-        self.tests += 1
-        self._write(test)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Put the phases of a test together; it is complete when its last one is in."""
+        name = report.nodeid
+        if report.outcome not in _OUTCOMES:
+            self._attempts[name] = self._attempts.get(name, 1) + 1
+            self._reports.pop(name, None)
+            return
+        self._reports.setdefault(name, []).append(report)
+        if report.when not in ("setup", "call"):
+            self._warned(getattr(report, "verdigris", {}).get("warnings", ()))
+            self.tests += 1
+            self._write(_tested(name, self._reports.pop(name), self._attempts.get(name, 1)))
+
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        """Note a warning of pytest's that a test proved nothing, whatever the project's filters make of it."""
+        text = str(warning_message.message)
+        if warning_message.category.__name__ in _WARNINGS or NEVER_AWAITED in text:
+            first = text.strip().splitlines()[0][:300] if text.strip() else "no text"
+            self._write(Warned(id=nodeid, text=f"{warning_message.category.__name__}: {first}"))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Close the evidence."""
+        self._warned(self.carrier.late())
         self._write(Closed(exit_status=int(exitstatus), tests=self.tests))
-        self.file.close()
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def _warned(self, seen: Any) -> None:
+        for one in seen:
+            self._write(Warned.model_validate(one))
+
+    def _left_out(self, seen: list[LeftOut]) -> None:
+        for one in seen:
+            if one.id not in self.left:  # each worker tells of the same ones
+                self.left.add(one.id)
+                self._write(one)
 
     def _collected(self, ids: list[str]) -> None:
         if self.said:
@@ -135,23 +141,37 @@ class Recorder(Gathering):
                 ids=tuple(ids),
                 deselected=self.deselected,
                 profile=self.context.checks.load.profile,
+                asserts=asserts_hold(self.collection.config),
             )
         )
 
     def _write(self, line: Value) -> None:
-        content = line.model_dump(mode="json")
-        self.file.write(json.dumps(content) + "\n")
-        self.file.flush()
+        self.lines.append(line)
+        if self.file is not None:
+            self.file.write(json.dumps(line.model_dump(mode="json")) + "\n")
+            self.file.flush()
 
 
 def _tested(nodeid: str, reports: list[pytest.TestReport], attempts: int) -> Tested:
-    seen: dict[str, Any] = getattr(reports[-1], "verdigris", {})
+    seen: dict[str, Any] = {**getattr(reports[-1], "verdigris", {})}
+    seen.pop("warnings", None)
     outcome, reason = outcome_of(reports)
     if outcome not in ("failed", "error"):
-        seen = {**seen, "exchanges": []}
-    seconds = round(sum(report.duration for report in reports), 4)
-    said = {"id": nodeid, "outcome": outcome, "reason": reason, "seconds": seconds, "attempts": attempts}
-    return Tested.model_validate({**seen, **said})
+        seen["exchanges"] = []
+    if outcome != "passed":
+        seen["raised"] = ""  # its reason says it already
+    return Tested.model_validate(
+        {
+            **seen,
+            "id": nodeid,
+            "outcome": outcome,
+            "reason": reason,
+            "seconds": round(sum(report.duration for report in reports), 4),
+            "attempts": max(attempts, seen.get("attempts", 1)),
+            # a subtest has a report of its own beside that of its test
+            "phases": [str(one.when) for one in reports if one.passed and not hasattr(one, "context")],
+        }
+    )
 
 
 def outcome_of(reports: list[pytest.TestReport]) -> tuple[str, str]:

@@ -20,12 +20,15 @@ TODAY = date(2026, 6, 1)
 
 def ran(test: str, outcome: str = "passed", **more: Any) -> Tested:
     """A test that asked the candidate once."""
-    return Tested.model_validate({"id": test, "outcome": outcome, "identities": {EXPECTED.header(): 1}, **more})
+    facts = {"identities": {EXPECTED.header(): 1}, "answers": 1, "calls": 1, "phases": ("setup", "call", "teardown")}
+    return Tested.model_validate({"id": test, "outcome": outcome, **facts, **more})
 
 
 def collected(**changes: Any) -> Collected:
     """The first line of a good run."""
-    line = Collected(suite="smoke", environment="local", target="green", expected=EXPECTED.header(), ids=IDS)
+    line = Collected(
+        suite="smoke", environment="local", target="green", expected=EXPECTED.header(), ids=IDS, asserts=True
+    )
     return line.model_copy(update=changes)
 
 

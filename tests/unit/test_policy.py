@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.evidence import OUTCOMES, Closed, CollectError, Evidence, Stranger, Tested
+from deploy.evidence import OUTCOMES, SELECTION, Closed, CollectError, Evidence, LeftOut, Stranger, Tested, Warned
 from deploy.model import Kind
 from deploy.policy import RULES, Case, objections
 from deploy.settings import AllowedSkip
@@ -50,6 +50,24 @@ ONLY = [
     pytest.param("complete", case(frozen=IDS[:2]), id="a-test-ran-that-was-not-frozen"),
     pytest.param("complete", case(evidence=evidence(collected=None)), id="does-not-say-what-it-collected"),
     pytest.param("complete", case(evidence=evidence(collected=collected(deselected=1))), id="a-deselection"),
+    pytest.param(
+        "complete",
+        case(evidence=evidence(left_out=(LeftOut(id="smoke/test_b.py", by="collect_ignore"),))),
+        id="a-file-was-ignored",
+    ),
+    pytest.param(
+        "complete",
+        case(evidence=evidence(left_out=(LeftOut(id="smoke/test_a.py::test_else", by=SELECTION),))),
+        id="a-conftest-set-a-selecting-option",
+    ),
+    pytest.param("call", case(ran(FIRST, phases=("setup", "teardown"))), id="set-up-only"),
+    pytest.param("call", case(ran(FIRST, calls=0)), id="the-function-was-never-entered"),
+    pytest.param("call", case(ran(FIRST, raised="AssertionError in call")), id="a-failure-reported-as-a-pass"),
+    pytest.param("asserts", case(evidence=evidence(collected=collected(asserts=False))), id="asserts-are-off"),
+    pytest.param(
+        "warning", case(evidence=evidence(warnings=(Warned(id=FIRST, text="it returned bool"),))), id="a-value-returned"
+    ),
+    pytest.param("answer", case(ran(FIRST, answers=0)), id="one-test-asked-nobody"),
     pytest.param("fewer", case(confirmed=(*IDS, "smoke/test_a.py::test_gone")), id="fewer-than-last-confirmed"),
     pytest.param("failure", case(ran(FIRST, "failed", reason="no")), id="a-failed-test"),
     pytest.param("failure", case(ran(FIRST, "error", reason="no")), id="an-error-in-a-fixture"),
@@ -88,7 +106,11 @@ ONLY = [
     ),
     pytest.param("identity", case(ran(FIRST, strangers=[STRANGER])), id="a-stranger-answered"),
     pytest.param("identity", case(ran(FIRST, identities={OTHER.header(): 1})), id="answers-of-the-live-color"),
-    pytest.param("identity", case(*(ran(test, identities={}) for test in IDS)), id="no-answer-of-the-candidate-at-all"),
+    pytest.param(
+        "identity",
+        case(*(ran(test, identities={}, answers=0, used={"database": 1}) for test in IDS)),
+        id="no-answer-of-the-candidate-at-all",
+    ),
     pytest.param("exit-status", case(evidence=evidence(closed=closed(exit_status=3))), id="pytest-broke"),
     pytest.param(
         "exit-status", case(evidence=evidence(closed=closed(exit_status=1))), id="a-failure-that-is-not-shown"
@@ -126,6 +148,18 @@ def test_every_rule_has_a_case_that_only_it_catches() -> None:
         pytest.param(case(confirmed=(*IDS, "gone"), acknowledged="it was wrong"), id="fewer-tests-acknowledged"),
         pytest.param(case(confirmed=(IDS[0], "renamed", IDS[2])), id="as-many-tests-as-before"),
         pytest.param(case(demands="application"), id="application-where-it-is-demanded"),
+        pytest.param(case(ran(FIRST, answers=0, used={"certificate": 1})), id="a-certificate-was-read"),
+        pytest.param(case(ran(FIRST, answers=0, no_target="it reads a file")), id="a-test-marked-no-target"),
+        pytest.param(
+            case(evidence=evidence(left_out=(LeftOut(id="one", by=SELECTION),)), selected=True), id="chosen-by-hand"
+        ),
+        pytest.param(
+            case(evidence=evidence(collected=collected(expected=None)), expected=None), id="all-agree-and-nobody-knows"
+        ),
+        pytest.param(
+            case(*(ran(test, identities={}, answers=0, used={"database": 1}) for test in IDS), selected=True),
+            id="only-the-database-chosen-by-hand",
+        ),
     ],
 )
 def test_what_is_allowed_has_no_objection(good: Case) -> None:
@@ -165,6 +199,12 @@ SPOIL: dict[str, Callable[[Evidence], Evidence]] = {
     "double a test": lambda it: it.model_copy(update={"tests": (*it.tests, *it.tests[-1:])}),
     "another's answer": lambda it: _first(it, identities={OTHER.header(): 1}),
     "a stranger": lambda it: _first(it, strangers=(STRANGER,)),
+    "asks nobody": lambda it: _first(it, answers=0),
+    "never called": lambda it: _first(it, calls=0),
+    "set up only": lambda it: _first(it, phases=("setup", "teardown")),
+    "a swallowed failure": lambda it: _first(it, raised="AssertionError in call"),
+    "a warning": lambda it: it.model_copy(update={"warnings": (Warned(text="a thread raised"),)}),
+    "a file left out": lambda it: it.model_copy(update={"left_out": (LeftOut(id="a", by="a hook"),)}),
     "a rerun": lambda it: _first(it, attempts=2),
     "another id": lambda it: _first(it, id="smoke/test_a.py::test_else"),
     **{name: lambda it, name=name: _first(it, outcome=name) for name in OUTCOMES if name != "passed"},  # type: ignore[misc]
@@ -193,6 +233,9 @@ TESTS = st.lists(
         outcome=st.sampled_from(OUTCOMES),
         identities=st.sampled_from(({EXPECTED.header(): 1}, {OTHER.header(): 1}, {})),
         attempts=st.sampled_from((1, 1, 1, 2)),
+        calls=st.sampled_from((1, 1, 1, 0)),
+        answers=st.sampled_from((1, 1, 1, 0)),
+        phases=st.sampled_from((("setup", "call", "teardown"), ("setup", "teardown"))),
     ),
     max_size=5,
 )
@@ -215,6 +258,7 @@ def whole(it: Evidence) -> bool:
         and not it.broken
         and sorted(test.id for test in it.tests) == sorted(IDS)
         and all(test.outcome == "passed" and test.attempts == 1 for test in it.tests)
+        and all(test.calls and test.answers and "call" in test.phases for test in it.tests)
         and set(it.identities) == {EXPECTED.header()}
     )
 
@@ -224,6 +268,13 @@ def whole(it: Evidence) -> bool:
 def test_only_a_whole_pass_has_no_objection(it: Evidence) -> None:
     """No objection means a complete pass, and a complete pass means no objection."""
     assert (objections(case(evidence=it)) == ()) is whole(it)
+
+
+def test_without_an_expected_identity_two_identities_do_not_agree() -> None:
+    """In a run by hand of which nobody says who must answer, a second one who answers is an objection."""
+    two = case(expected=None, evidence=evidence(collected=collected(expected=None)))
+    two = two.model_copy(update={"evidence": _first(two.evidence, identities={OTHER.header(): 1})})
+    assert {objection.rule for objection in objections(two)} == {"identity"}
 
 
 def test_fault_29_what_kept_a_suite_from_running_is_said() -> None:

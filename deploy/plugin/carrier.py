@@ -1,0 +1,245 @@
+"""What a test really did, noted in the process that runs it.
+
+What pytest reports of a test can be changed by a conftest or a plugin: a hook that swallows the call, a report whose
+outcome is rewritten, a second run of which only the last is told. So the facts are taken where they happen: the test's
+own function is wrapped while the test is under way, each phase is watched by the innermost wrapper, and exceptions
+that reach no test (in a thread, in a destructor) are taken from the interpreter's own hooks.
+
+With pytest-xdist the evidence is written by another process, so the facts travel on the test's last report, in the
+attribute ``verdigris``, and what comes after the last report in the worker's own output.
+"""
+
+import functools
+import gc
+import inspect
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from deploy.evidence import Warned
+from deploy.plugin.attribution import ANSWERS, Attribution
+from deploy.plugin.context import Context
+from deploy.plugin.identity import BOOK
+
+LATE = "verdigris-late"
+"""The key in a worker's output for what was seen after its last report."""
+GRACE = 1.0
+"""Seconds at the end of a run for threads that the tests started: one that fails a moment later is still seen."""
+CODE: pytest.StashKey[Any] = pytest.StashKey()
+"""The code of a test's function as it was collected."""
+
+
+class Carrier:
+    """Gathers the facts of the test under way, and puts them on its last report."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.attribution = Attribution()
+        self.begun: Counter[str] = Counter()
+        self.entered: Counter[str] = Counter()
+        self.before = 0
+        """How often the present test had been entered before its present attempt."""
+        self.raised: list[str] = []
+        self.facts: dict[str, Any] = {}
+        self.current = ""
+        self.warned: list[Warned] = []
+        self.threads: frozenset[threading.Thread] = frozenset()
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Know which threads are not the tests'."""
+        self.threads = frozenset(threading.enumerate())
+        session.config.pluginmanager.register(Innermost(self.raised), "verdigris-innermost")
+        session.config.pluginmanager.register(self.attribution, "verdigris-attribution")
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember the function, so that another one in its place is known."""
+        item.stash[CODE] = _code(getattr(item, "obj", None))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        """Open the test's ledger; watch its function from now on."""
+        BOOK.open()
+        self.attribution.open()
+        self.raised.clear()
+        self.facts = {}
+        self.current = item.nodeid
+        self.begun[item.nodeid] += 1
+        self.before = self.entered[item.nodeid]
+        self._listen()
+        yield
+        if item.stash.get(CODE, None) == _code(getattr(item, "obj", None)):
+            name = "obj" if isinstance(item, pytest.Function) else "runtest"
+            setattr(item, name, self._watched(getattr(item, name), item.nodeid))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        """What follows is no part of the test: take what it saw until now."""
+        name = "obj" if isinstance(item, pytest.Function) else "runtest"
+        original = getattr(getattr(item, name, None), "verdigris_original", None)
+        if original is not None:
+            setattr(item, name, original)
+        seen = self.attribution.of(item)
+        self.facts = {"answers": seen.pop(ANSWERS, 0), "used": dict(seen)}
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: "pytest.CallInfo[None]"
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the facts."""
+        if call.excinfo is not None:
+            self.raised.append(_named(call.when, call.excinfo.value))
+        report = yield
+        if call.when == "teardown":
+            report.verdigris = self._facts(item)  # type: ignore[attr-defined]
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """See what ends badly after the last test, and tell it where this is a worker."""
+        self._last_look()
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[LATE] = self.late()
+
+    def late(self) -> list[dict[str, str]]:
+        """What was seen and stands on no report yet."""
+        seen, self.warned[:] = [one.model_dump() for one in self.warned], []
+        return seen
+
+    def _facts(self, item: pytest.Item) -> dict[str, Any]:
+        ledger = BOOK.ledger
+        marker = item.get_closest_marker("no_target")
+        name = item.nodeid
+        return {
+            **self.facts,
+            "identities": dict(ledger.identities),
+            "ips": dict(ledger.ips),
+            "strangers": [stranger.model_dump() for stranger in ledger.strangers],
+            "exchanges": [exchange.model_dump() for exchange in ledger.exchanges],
+            "artifacts": ledger.artifacts,
+            "figures": ledger.figures,
+            "critical": item.get_closest_marker("critical") is not None,
+            "no_target": str(marker.kwargs.get("reason", "")).strip() if marker else "",
+            "attempts": max(1, self.begun[name], self.entered[name]),
+            "calls": self.entered[name] - self.before,
+            "raised": next(iter(self.raised), ""),
+            "warnings": self.late(),
+        }
+
+    def _watched(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """The function, with a note of each call: that it was entered, what it raised, whether it returned something.
+
+        A value that is returned is one that nobody looked at. A function that is awaited stays one for its plugin.
+        """
+
+        def returned(value: Any) -> Any:
+            if value is not None:
+                text = f"it returned {type(value).__name__}, which proves nothing; assert what is expected"
+                self.warned.append(Warned(id=name, text=text))
+            return value
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            self.entered[name] += 1
+            try:
+                return returned(function(*args, **kwargs))
+            except BaseException as error:
+                self.raised.append(_named("call", error))
+                raise
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            self.entered[name] += 1
+            try:
+                return returned(await function(*args, **kwargs))
+            except BaseException as error:
+                self.raised.append(_named("call", error))
+                raise
+
+        chosen: Any = functools.wraps(function)(awaited if inspect.iscoroutinefunction(function) else called)
+        chosen.verdigris_original = function
+        return chosen  # type: ignore[no-any-return]
+
+    def _listen(self) -> None:
+        """Hear of exceptions that reach no test; pytest's own hooks, or a project's, are called as before.
+
+        pytest makes warnings of them, which a filter can silence. Its hooks replace what was there, so these are put
+        in front of them again for each test.
+        """
+        if getattr(threading.excepthook, "verdigris", None) is not self:
+            threading.excepthook = _Ear(self, threading.excepthook, "thread")
+        if getattr(sys.unraisablehook, "verdigris", None) is not self:
+            sys.unraisablehook = _Ear(self, sys.unraisablehook, "object")
+
+    def hear(self, text: str) -> None:
+        """Note an exception that reached no test."""
+        self.warned.append(Warned(id=self.current, text=text))
+
+    def _last_look(self) -> None:
+        """Give threads that are ending a moment, and objects that cannot be destroyed an occasion to say so."""
+        end = time.monotonic() + GRACE
+        for thread in set(threading.enumerate()) - self.threads - {threading.current_thread()}:
+            thread.join(max(0.0, end - time.monotonic()))
+        gc.collect()
+
+
+class _Ear:
+    """A hook of the interpreter for exceptions that nobody caught."""
+
+    def __init__(self, carrier: Carrier, before: Callable[[Any], Any], what: str) -> None:
+        self.verdigris = carrier
+        self.before = before
+        self.what = what
+
+    def __call__(self, args: Any) -> None:
+        where = args.thread.name if self.what == "thread" and args.thread else self.what
+        kind = getattr(args.exc_type, "__name__", "an exception")
+        where = f"the thread {where}" if self.what == "thread" else "the destruction of an object"
+        self.verdigris.hear(f"{where} raised {kind}: {str(args.exc_value)[:300]}, which no test saw")
+        self.before(args)
+
+
+class Innermost:
+    """Sees what each phase raised before any other wrapper can swallow it."""
+
+    def __init__(self, raised: list[str]) -> None:
+        self.raised = raised
+
+    def _phase(self, when: str) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        except BaseException as error:
+            self.raised.append(_named(when, error))
+            raise
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
+        """Watch it."""
+        return (yield from self._phase("setup"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """Watch it."""
+        return (yield from self._phase("call"))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
+        """Watch it."""
+        return (yield from self._phase("teardown"))
+
+
+def _named(when: str, error: BaseException) -> str:
+    text = (str(error).strip().splitlines() or [""])[0][:300]
+    return f"{type(error).__name__} in {when}" + (f": {text}" if text else "")
+
+
+def _code(function: Any) -> Any:
+    """What a function is made of, under its decorators."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    return getattr(function, "__code__", None)

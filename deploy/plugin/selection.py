@@ -1,0 +1,79 @@
+"""What the person chose to run, as the command says it: taken before any conftest can change an option.
+
+A run by hand may leave tests out; the summary says so. A conftest that sets the same option has chosen nothing.
+"""
+
+import shlex
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_OPTIONS = {
+    "keyword": "-k",
+    "deselect": "--deselect",
+    "ignore": "--ignore",
+    "ignore_glob": "--ignore-glob",
+    "lf": "--last-failed",
+    "stepwise": "--stepwise",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The words of the command."""
+
+    words: tuple[str, ...]
+    """Options and paths that leave tests out; none if whole suites are meant."""
+    marker: str
+    """The expression of ``-m``."""
+    collects_only: bool
+    """Whether no test is to run at all."""
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Selection":
+        """Read the options."""
+        words = [option for name, option in _OPTIONS.items() if getattr(config.option, name, None)]
+        if config.args_source is pytest.Config.ArgsSource.ARGS:
+            words += config.args
+        shown = ("showfixtures", "show_fixtures_per_test", "markers", "help", "version")
+        only = any(getattr(config.option, name, False) for name in ("collectonly", *shown))
+        return cls(tuple(words), config.option.markexpr or "", only)
+
+
+SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+
+
+def keep_strictness(config: pytest.Config) -> None:
+    """Bring back the warning filters of the project's ``addopts``, which a release's run does not have.
+
+    ``addopts`` may select tests, so a release runs without it; a filter in it that makes warnings errors makes the
+    suites stricter, and a release is never laxer than the project's own pytest.
+    """
+    if "addopts=" not in (config.getoption("override_ini") or ()) or config.inipath is None:
+        return
+    words, filters = _addopts(config.inipath), []
+    for number, word in enumerate(words):
+        following = words[number + 1] if number + 1 < len(words) else ""
+        if word in ("-W", "--pythonwarnings"):
+            filters.append(following)
+        elif word.startswith(("-W", "--pythonwarnings=")):
+            filters.append(word.removeprefix("--pythonwarnings=").removeprefix("-W"))
+        elif word == "-o" and following.startswith("filterwarnings="):
+            filters.append(following.partition("=")[2])
+    for one in filters:
+        config.addinivalue_line("filterwarnings", one)
+
+
+def _addopts(path: Path) -> list[str]:
+    if path.suffix == ".toml":
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = content.get("tool", content).get("pytest", {})
+        found = {**table, **table.get("ini_options", {})}.get("addopts", "")
+        return [str(word) for word in found] if isinstance(found, list) else shlex.split(str(found))
+    import iniconfig
+
+    ini = iniconfig.IniConfig(str(path))
+    sections = ("tool:pytest", "pytest") if path.name == "setup.cfg" else ("pytest",)
+    return [word for section in sections for word in shlex.split(str(ini.get(section, "addopts", default="")))]
