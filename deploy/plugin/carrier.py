@@ -212,6 +212,7 @@ class Innermost:
         self.raised = raised
 
     def _phase(self, when: str) -> Generator[None, Any, Any]:
+        __tracebackhide__ = True
         try:
             return (yield)
         except BaseException as error:
@@ -221,16 +222,19 @@ class Innermost:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, Any]:
         """Watch it."""
+        __tracebackhide__ = True
         return (yield from self._phase("setup"))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
         """Watch it."""
+        __tracebackhide__ = True
         return (yield from self._phase("call"))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
         """Watch it."""
+        __tracebackhide__ = True
         return (yield from self._phase("teardown"))
 
 

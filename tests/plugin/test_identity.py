@@ -80,7 +80,7 @@ def test_an_answer_of_the_other_color_fails_its_test(standing: World, tmp_path: 
 
 
 def test_a_stranger_is_recorded_though_the_test_looks_away(standing: World, tmp_path: Path) -> None:
-    """A test that catches everything passes; its evidence is not valid all the same, and the run does not end with 0."""
+    """A test that catches everything passes; its evidence is not valid all the same."""
     url = standing.controller().platform.users().url
     body = f'def test_wrong(http):\n    try:\n        http.get("{url}/")\n    except AssertionError:\n        pass\n'
     code, text, found = evidence(standing, tmp_path, "--target", "green", suite(standing, body))

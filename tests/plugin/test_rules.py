@@ -1,0 +1,474 @@
+"""A pass that is none: by hand it ends with 1 and says why, and ``verdigris verify`` of the same suite says 11."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.model import Color
+from tests.world import SMOKE, World
+
+GOOD = """
+def test_good(http):
+    assert http.get("/").status_code == 200
+"""
+BAD = """
+def test_bad(http):
+    assert http.get("/").status_code == 299
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """1.0.0 is live; each test writes a suite of its own."""
+    made = World(tmp_path_factory.mktemp("rules"))
+    platform = made.up().controller().platform
+    platform.stand_up(platform.prepare(made.version("1.0.0")), Color.BLUE, 1)
+    platform.switch(Color.BLUE, platform.live(), 1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def by_hand(world: World) -> Iterator[Any]:
+    """Run smoke by hand with a conftest; the exit status and what was not proven."""
+
+    def run(suite: str, conftest: str = "", *words: str, **env: str) -> tuple[int, str]:
+        world.suite("smoke", suite)
+        world.suite("smoke", conftest, "conftest.py")
+        done = world.pytest("-m", "smoke", "--env", "local", *words, PYTHONDONTWRITEBYTECODE="1", **env)
+        return done.returncode, done.stdout + done.stderr
+
+    yield run
+    world.suite("smoke", SMOKE)
+    for path in world.root.glob("smoke/**/*"):
+        if path.name != "test_it.py":
+            path.unlink()
+
+
+SETUP_ONLY = "def pytest_configure(config):\n    config.option.setuponly = True\n"
+COLLECTS_ONLY = "def pytest_collection_finish(session):\n    session.config.option.collectonly = True\n"
+SWALLOWS = """
+import pytest
+
+@pytest.hookimpl({how})
+def {hook}({words}):
+    {body}
+"""
+
+
+def swallows(hook: str, words: str, body: str, how: str = "tryfirst=True") -> str:
+    """A conftest with one hook."""
+    return SWALLOWS.format(how=how, hook=hook, words=words, body=body)
+
+
+NEVER_CALLED = swallows("pytest_pyfunc_call", "pyfuncitem", "return True")
+NO_RUNTEST = swallows("pytest_collection_modifyitems", "items", "items[0].runtest = lambda: None")
+REPLACED = swallows("pytest_runtest_call", "item", "item.obj = lambda **_: None")
+REPLACED_EARLY = swallows("pytest_collection_modifyitems", "items", "items[0].obj = lambda http: http.get('/')")
+NO_REPORT = swallows("pytest_runtest_protocol", "item", "return True")
+FORGED = """
+import pytest
+
+def pytest_runtest_protocol(item):
+    for when in ("setup", "call", "teardown"):
+        report = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, when)
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+CALL_SWALLOWED = swallows(
+    "pytest_runtest_call",
+    "item",
+    "try:\n        return (yield)\n    except AssertionError:\n        pass",
+    "wrapper=True",
+)
+TEARDOWN_SWALLOWED = CALL_SWALLOWED.replace("_call", "_teardown")
+REWRITTEN = swallows(
+    "pytest_runtest_makereport", "item, call",
+    "report = yield\n    report.outcome = 'passed'\n    return report", "wrapper=True"
+)  # fmt: skip
+REWRITTEN_LATE = swallows("pytest_runtest_logreport", "report", "report.outcome = 'passed'")
+RUN_AGAIN = """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for attempt in (1, 2):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        item._initrequest()
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+CALLED_AGAIN = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    http = pyfuncitem.funcargs["http"]
+    try:
+        pyfuncitem.obj(http=http)
+    except AssertionError:
+        pyfuncitem.obj(http=http)
+    return True
+"""
+SECOND = "tried = []\ndef test_second(http):\n    http.get('/')\n    tried.append(1)\n    assert len(tried) > 1\n"
+SHORTENED = swallows("pytest_collection_modifyitems", "items", "items[:] = items[:1]")
+DESELECTED = swallows(
+    "pytest_collection_modifyitems", "items, config",
+    "config.hook.pytest_deselected(items=items[1:])\n    items[:] = items[:1]",
+)  # fmt: skip
+NOT_MADE = swallows(
+    "pytest_pycollect_makeitem", "name", "if name == 'test_bad':\n        return []"
+)  # fmt: skip
+ENDS = "\n\ndef test_ends():\n    import pytest\n    pytest.exit('enough', returncode=0)\n"
+STRANGER = """
+def test_stranger(http):
+    try:
+        http.get("http://127.0.0.1:{port}/")
+    except AssertionError:
+        pass
+"""
+THREAD = """
+import threading
+
+def test_thread(http):
+    assert http.get("/").status_code == 200
+    thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+    thread.start()
+    thread.join()
+"""
+LATE = """
+import threading, time
+
+def test_late(http):
+    assert http.get("/").status_code == 200
+    threading.Thread(target=lambda: (time.sleep(0.3), 1 / 0), name="late").start()
+"""
+UNRAISABLE = """
+class Broken:
+    def __del__(self):
+        raise ValueError("it cannot be destroyed")
+
+def test_broken(http):
+    assert http.get("/").status_code == 200
+    Broken()
+"""
+QUIET = "import pytest\npytestmark = pytest.mark.filterwarnings('ignore')\n"
+FORGOTTEN = """
+async def check(http):
+    assert http.get("/").status_code == 299
+
+def test_forgotten(http):
+    assert http.get("/").status_code == 200
+    check(http)
+"""
+RETURNED = "def test_returned(http):\n    return http.get('/').status_code == 299\n"
+AUTOUSE = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def warm(http):
+    http.get("/")
+"""
+PLAIN = "def test_plain():\n    assert 1 + 1 == 2\n"
+UNITTEST = """
+import unittest
+
+class TestOld(unittest.TestCase):
+    def test_old(self):
+        self.assertEqual(1, 1)
+"""
+
+CASES = [
+    pytest.param(BAD, SETUP_ONLY, "no passed report of its call", id="setuponly-of-a-conftest"),
+    pytest.param(BAD, COLLECTS_ONLY, "did not run", id="collectonly-of-a-conftest"),
+    pytest.param(BAD, NEVER_CALLED, "its function was never entered", id="a-hook-that-does-not-call"),
+    pytest.param(BAD, NO_RUNTEST, "its function was never entered", id="runtest-replaced"),
+    pytest.param(BAD, REPLACED, "its function was never entered", id="function-replaced-at-the-call"),
+    pytest.param(BAD, REPLACED_EARLY, "its function was never entered", id="function-replaced-after-the-collection"),
+    pytest.param(BAD, NO_REPORT, "did not run", id="a-protocol-without-reports"),
+    pytest.param(BAD, FORGED, "its function was never entered", id="forged-reports"),
+    pytest.param(BAD, CALL_SWALLOWED, "it raised AssertionError in call", id="a-wrapper-swallows-the-failure"),
+    pytest.param(
+        "import pytest\n@pytest.fixture\ndef held(http):\n    yield http\n    assert False\n"
+        + GOOD.replace("http", "held"),
+        TEARDOWN_SWALLOWED,
+        "it raised AssertionError in teardown",
+        id="a-wrapper-swallows-the-teardown",
+    ),
+    pytest.param(BAD, REWRITTEN, "it raised AssertionError in call", id="an-outcome-rewritten"),
+    pytest.param(BAD, REWRITTEN_LATE, "it raised AssertionError in call", id="an-outcome-rewritten-when-told"),
+    pytest.param(
+        GOOD + "\ndef test_skips(http):\n    http.get('/')\n    import pytest\n    pytest.skip('no')\n",
+        REWRITTEN,
+        "it raised Skipped in call",
+        id="a-skip-rewritten",
+    ),
+    pytest.param(SECOND, RUN_AGAIN, "passed only on attempt 2", id="a-second-run-of-which-the-first-is-not-told"),
+    pytest.param(SECOND, CALLED_AGAIN, "passed only on attempt 2", id="a-function-that-is-called-again"),
+    pytest.param(
+        GOOD + BAD, SHORTENED, "test_bad stands in the suite and was left out by a hook", id="items-shortened"
+    ),
+    pytest.param(GOOD + BAD, DESELECTED, "test_bad stands in the suite and was left out by a hook", id="deselected"),
+    pytest.param(GOOD + BAD, NOT_MADE, "test_bad stands in the suite and was left out by a hook", id="never-made"),
+    pytest.param(GOOD + BAD + ENDS, "", "did not run", id="exit-with-0-fails-at-once"),
+    pytest.param(GOOD + ENDS, "", "test_ends was collected", id="exit-with-0"),
+    pytest.param(GOOD + PLAIN, "", "test_plain passed without an answer", id="one-test-asks-nobody"),
+    pytest.param(PLAIN, "", "no answer of the candidate", id="no-request-at-all"),
+    pytest.param(PLAIN, AUTOUSE, "test_plain passed without an answer", id="an-answer-nobody-asked-for"),
+    pytest.param(GOOD + UNITTEST, "", "test_old passed without an answer", id="a-unittest-that-asks-nobody"),
+    pytest.param(RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned"),
+    pytest.param(QUIET + RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned-quietly"),
+    pytest.param(THREAD, "", "test_thread: the thread worker raised ZeroDivisionError", id="a-thread-fails"),
+    pytest.param(QUIET + THREAD, "", "the thread worker raised", id="a-thread-fails-quietly"),
+    pytest.param(QUIET + LATE, "", "test_late: the thread late raised", id="a-thread-fails-after-the-last-test"),
+    pytest.param(QUIET + UNRAISABLE, "", "destruction of an object raised ValueError", id="an-unraisable-exception"),
+    pytest.param(FORGOTTEN, "", "was never awaited", id="a-coroutine-never-awaited"),
+]
+
+
+@pytest.mark.parametrize(("suite", "conftest", "said"), CASES)
+def test_what_proves_nothing_ends_with_1_by_hand(by_hand: Any, suite: str, conftest: str, said: str) -> None:
+    """Nothing is reported as failed, and the run does not pass; the summary says why."""
+    code, text = by_hand(suite, conftest)
+    assert code == 1, text
+    assert said in text.partition("not proven")[2], text
+
+
+def chosen(*names: str) -> list[Any]:
+    """Some of the cases, by their ids."""
+    return [case for case in CASES if case.id in names]
+
+
+@pytest.mark.parametrize(
+    ("suite", "conftest", "said"),
+    chosen(
+        "setuponly-of-a-conftest",
+        "an-outcome-rewritten",
+        "a-second-run-of-which-the-first-is-not-told",
+        "items-shortened",
+        "one-test-asks-nobody",
+        "a-thread-fails-after-the-last-test",
+    ),
+)
+def test_workers_change_nothing_of_it(by_hand: Any, suite: str, conftest: str, said: str) -> None:
+    """With pytest-xdist the facts come from the process in which the test ran."""
+    code, text = by_hand(suite, conftest, "-n", "2")
+    assert code == 1, text
+    assert said in text.partition("not proven")[2], text
+
+
+@pytest.mark.parametrize(
+    ("suite", "conftest", "said"),
+    chosen(
+        "setuponly-of-a-conftest",
+        "a-wrapper-swallows-the-failure",
+        "a-function-that-is-called-again",
+        "items-shortened",
+        "exit-with-0",
+        "one-test-asks-nobody",
+        "a-comparison-returned",
+        "a-thread-fails-quietly",
+    ),
+)
+def test_verify_says_11_of_the_same_suite(world: World, by_hand: Any, suite: str, conftest: str, said: str) -> None:
+    """A release judges by the same rules."""
+    assert by_hand(suite, conftest)[0] == 1
+    done = world.command("verify", "--env", "local", PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
+
+
+SESSION = """
+import pytest
+
+@pytest.fixture(scope="module")
+def home(http):
+    return http.get("/")
+
+@pytest.fixture
+def text(home):
+    return home.text
+
+def test_status(home):
+    assert home.status_code == 200
+
+def test_text(text):
+    assert text.startswith("hello")
+"""
+CLASSES = """
+import unittest
+
+import pytest
+
+@pytest.mark.usefixtures("asked")
+class TestOld(unittest.TestCase):
+    def test_old(self):
+        self.assertEqual(self.answer.status_code, 200)
+
+class TestNew:
+    @pytest.mark.parametrize("path", ["/", "/readyz"])
+    def test_new(self, http, path):
+        assert http.get(path).status_code == 200
+
+    def test_by_name(self, request):
+        assert request.getfixturevalue("home").status_code == 200
+
+    @staticmethod
+    def test_static(http, subtests):
+        with subtests.test("a part of it"):
+            assert http.get("/").status_code == 200
+"""
+CLASS_FIXTURES = """
+import pytest
+
+@pytest.fixture(scope="session")
+def home(http):
+    return http.get("/")
+
+@pytest.fixture(scope="class")
+def asked(request, http):
+    request.cls.answer = http.get("/")
+"""
+MARKED = """
+import pytest
+
+@pytest.mark.no_target(reason="it compares two files")
+def test_files():
+    assert 1 == 1
+"""
+HYPOTHESIS = """
+from hypothesis import given, settings, strategies as st, HealthCheck
+
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 9))
+def test_numbers(http, number):
+    assert http.get(f"/{number}").status_code == 200
+"""
+HANDLED = """
+import threading, warnings
+
+def test_handled(http):
+    def careful():
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            pass
+    thread = threading.Thread(target=careful)
+    thread.start()
+    thread.join()
+    warnings.warn("something old", DeprecationWarning)
+    assert http.get("/").status_code == 200
+"""
+
+
+@pytest.mark.parametrize(
+    ("suite", "conftest"),
+    [
+        pytest.param(SESSION, "", id="an-answer-of-a-module-for-several-tests"),
+        pytest.param(CLASSES, CLASS_FIXTURES, id="classes-of-every-kind"),
+        pytest.param(GOOD + MARKED, "", id="a-test-marked-no-target"),
+        pytest.param(HYPOTHESIS, "", id="examples-of-hypothesis"),
+        pytest.param(HANDLED, "", id="a-thread-and-a-warning-that-say-nothing"),
+    ],
+)
+@pytest.mark.parametrize("workers", [pytest.param([], id="alone"), pytest.param(["-n", "2"], id="xdist")])
+def test_what_is_shown_passes(by_hand: Any, suite: str, conftest: str, workers: list[str]) -> None:
+    """The usual ways to write a test have no objection."""
+    code, text = by_hand(suite, conftest, *workers)
+    assert code == 0, text
+    assert "not proven" not in text
+
+
+def test_what_needs_no_target_is_named(by_hand: Any) -> None:
+    """A pass says of which tests nobody answered, and why; a marker without a reason is an error of usage."""
+    code, text = by_hand(GOOD + MARKED)
+    assert code == 0, text
+    assert "test_files needs no answer of the target: it compares two files" in text
+    code, text = by_hand(GOOD + MARKED.replace('reason="it compares two files"', ""))
+    assert code == 4, text
+    assert "its marker no_target has no reason" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [
+        pytest.param([], {"PYTHONOPTIMIZE": "1"}, id="optimize"),
+        pytest.param(["-n", "1"], {"PYTHONOPTIMIZE": "2"}, id="optimize-workers"),
+        pytest.param(["--assert=plain"], {}, id="plain"),
+        pytest.param([], {"PYTEST_ADDOPTS": "--assert=plain"}, id="plain-by-a-variable"),
+        pytest.param(["-p", "no:assertion"], {}, id="no-plugin"),
+    ],
+)
+def test_a_run_without_asserts_is_refused(by_hand: Any, words: list[str], env: dict[str, str]) -> None:
+    """Nothing would be compared, so nothing is run."""
+    code, text = by_hand(BAD, "", *words, **env)
+    assert code not in (0, 1), text
+    assert "assertions are off in this run" in text
+    assert "passed" not in text
+
+
+@pytest.mark.parametrize("expression", ["smoek", "smoke and not slwo", "smoke or verfication(level=1)"])
+def test_a_marker_that_does_not_exist_is_refused(by_hand: Any, world: World, expression: str) -> None:
+    """A word mistyped would select nothing, and nothing would fail."""
+    world.suite("smoke", GOOD)
+    done = world.pytest("-m", expression, "--env", "local")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "there is no marker" in done.stderr
+    assert "known are: " in done.stderr
+    assert "verification" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        pytest.param("collect_ignore = ['test_more.py']", id="collect_ignore"),
+        pytest.param("collect_ignore_glob = ['*more*']", id="collect_ignore_glob"),
+        pytest.param("def pytest_ignore_collect(collection_path):\n    return 'more' in collection_path.name or None",
+                     id="pytest_ignore_collect"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("file", ["test_more.py", "more/test_deep.py"])
+def test_a_file_that_is_ignored_is_named(by_hand: Any, world: World, conftest: str, file: str) -> None:
+    """The tests in it are in no list, so the file is."""
+    if "[" in conftest and "glob" not in conftest:
+        conftest = conftest.replace("test_more.py", file.partition("/")[0])
+    (world.root / "smoke" / "more").mkdir(exist_ok=True)
+    world.suite("smoke", GOOD, file)
+    try:
+        code, text = by_hand(GOOD, conftest)
+    finally:
+        (world.root / "smoke" / file).unlink()
+        (world.root / "smoke" / "more").rmdir()
+    assert code == 1, text
+    assert f"smoke/{file} stands in the suite and was left out" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["-k", "good"], "selected by hand (-k): 1 of 2 tests", id="k"),
+        pytest.param(["--deselect", "smoke/test_it.py::test_bad"], "(--deselect): 1 of 2 tests", id="deselect"),
+        pytest.param(["smoke/test_it.py::test_good"], "1 of 2 tests", id="by-name"),
+    ],
+)
+def test_what_a_person_selects_passes_and_is_said(by_hand: Any, words: list[str], said: str) -> None:
+    """A person may choose tests; the summary says that it is no proof for a release."""
+    code, text = by_hand(GOOD + BAD, "", *words)
+    assert code == 0, text
+    assert said in text
+    assert "no proof for a release" in text
+
+
+def test_a_selection_that_a_conftest_makes_is_nobodys(by_hand: Any) -> None:
+    """The option that was not typed selects all the same, and the run does not pass."""
+    code, text = by_hand(GOOD + BAD, "def pytest_configure(config):\n    config.option.keyword = 'good'\n")
+    assert code == 1, text
+    assert "test_bad stands in the suite and was left out by a selecting option" in text
+
+
+def test_the_exit_status_cannot_be_made_0(by_hand: Any) -> None:
+    """Neither a session whose status a hook sets, nor one that is left at its end."""
+    for body in ("session.exitstatus = 0", "import pytest\n    pytest.exit('done', returncode=0)"):
+        code, text = by_hand(GOOD + BAD, swallows("pytest_sessionfinish", "session", body, "trylast=True"))
+        assert code == 1, text
