@@ -36,6 +36,8 @@ def test_what_the_api_wrote_is_in_the_database(database: psycopg.Connection[Any]
 
 def test_the_suites_cannot_write_to_the_database(database: psycopg.Connection[Any], environment: Any) -> None:
     """The suites' own connection is read-only, unless the environment allows writes."""
+    row = database.execute("SHOW default_transaction_read_only").fetchone()
+    assert row == ("off" if environment.database.writes else "on",)
     if environment.database.writes:
         return
     with pytest.raises(psycopg.Error):

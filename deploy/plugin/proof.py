@@ -90,7 +90,7 @@ class Proof:
             evidence=evidence.model_copy(update=narrowed),
             frozen=tuple(self._without_target(one) for one in collected.ids if one in mine) if collected else (),
             expected=expected,
-            selected=bool(self.selection.words) or self.selection.marker not in ("", *self.context.settings.suites),
+            selected=self._selected,
             demands=self.context.environment.demands,
             allow_skips=self.context.environment.allow_skips,
             today=datetime.now(UTC).date(),
@@ -101,20 +101,24 @@ class Proof:
         critical = any(map(self.context.settings.is_critical, suites_of([test.id], self.context)))
         return test.model_copy(update={"id": self._without_target(test.id), "critical": test.critical or critical})
 
+    @property
+    def _selected(self) -> bool:
+        return bool(self.selection.words) or self.selection.marker not in ("", *self.context.settings.suites)
+
     def _empty(self, evidence: Evidence) -> Iterator[Objection]:
         """Each suite that is meant as a whole and has no test."""
         found = suites_of(list(evidence.collected.ids), self.context) if evidence.collected else []
-        for suite in self.suites:
-            if suite not in found and evidence.tests:
+        for suite in () if self._selected else self.suites:
+            if suite not in found:
                 text = f"the suite {suite} has no test in {self.context.settings.suites[suite].folder}/"
                 yield Objection(rule="collect", kind=Kind.NOT_VALID, text=text, suite=suite)
 
     def _notes(self) -> Iterator[str]:
         evidence = self.recorder.evidence
         ran = len(evidence.tests)
-        if self.selection.words:
+        if self._selected:
             all_of_them = ran + sum(one.by == SELECTION for one in evidence.left_out)
-            chosen = " ".join(self.selection.words)
+            chosen = " ".join(self.selection.words) or f"-m {self.selection.marker}"
             yield f"selected by hand ({chosen}): {ran} of {all_of_them} tests; that is no proof for a release"
         for test in evidence.tests:
             if test.no_target:

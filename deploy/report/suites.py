@@ -107,6 +107,9 @@ def _facts(name: str, seen: Evidence) -> Iterator[Fact]:
             yield Fact(f"answers: {number:,}", f"by {Identity.parse(header) or header}")
     if seen.ips:
         yield Fact("answered at", ", ".join(seen.ips))
+    for test in seen.tests:
+        if test.no_target:
+            yield Fact("needs no answer", f"{test.id}: {test.no_target}")
     if collected.profile and any(test.figures for test in seen.tests):
         yield Fact("load profile", collected.profile)
 
@@ -119,12 +122,16 @@ def _problems(record: Record, name: str, result: SuiteResult | None, seen: Evide
         yield f"its evidence is broken: {seen.broken}"
     if seen.collected is None:
         yield "its evidence does not say what it collected"
-    elif seen.collected.deselected:
+    elif seen.collected.deselected and not seen.left_out:
         yield f"{seen.collected.deselected} tests were deselected"
     if seen.closed is None:
         yield "its evidence has no closing line: the run was cut off"
     elif seen.closed.tests != len(seen.tests):
         yield f"its closing line counts {seen.closed.tests} tests, the evidence holds {len(seen.tests)}"
+    for one in seen.left_out:
+        yield f"{one.id} stands in the suite and was left out by {one.by}"
+    for warned in seen.warnings:
+        yield f"{warned.id or 'before or after the tests'}: {short(warned.text, 300)}"
     for error in seen.collect_errors:
         yield f"{error.id} cannot be collected: {short(first_line(error.text), 300)}"
     for hanging in seen.hanging:

@@ -472,3 +472,66 @@ def test_the_exit_status_cannot_be_made_0(by_hand: Any) -> None:
     for body in ("session.exitstatus = 0", "import pytest\n    pytest.exit('done', returncode=0)"):
         code, text = by_hand(GOOD + BAD, swallows("pytest_sessionfinish", "session", body, "trylast=True"))
         assert code == 1, text
+
+
+OLD = """
+import warnings
+
+def test_old(http):
+    assert http.get("/").status_code == 200
+    warnings.warn("it goes away", DeprecationWarning)
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        pytest.param("pytest.ini", "[pytest]\nfilterwarnings = error\n", id="filterwarnings"),
+        pytest.param("pytest.ini", "[pytest]\naddopts = -q -W error::DeprecationWarning\n", id="addopts"),
+        pytest.param(
+            "pyproject.toml", "[tool.pytest.ini_options]\naddopts = ['--pythonwarnings=error', '-q']\n", id="toml"
+        ),
+        pytest.param("setup.cfg", "[tool:pytest]\naddopts = -o filterwarnings=error\n", id="override"),
+    ],
+)
+def test_a_release_is_as_strict_as_the_projects_own_pytest(world: World, by_hand: Any, file: str, text: str) -> None:
+    """What the project makes an error is one in a release too."""
+    (world.root / file).write_text(text)
+    try:
+        assert by_hand(OLD)[0] == 1
+        done = world.command("verify", "--env", "local")
+    finally:
+        (world.root / file).unlink()
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "it goes away" in done.stdout
+
+
+def test_options_of_plugins_that_a_suite_does_not_have_are_no_failure(world: World, by_hand: Any) -> None:
+    """A project whose warnings are errors may set what only its own tests' plugins know."""
+    (world.root / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\ntimeout = 60\n")
+    try:
+        assert by_hand(GOOD)[0] == 0
+        done = world.command("verify", "--env", "local")
+    finally:
+        (world.root / "pytest.ini").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_suite_that_is_lost_is_said(world: World, by_hand: Any) -> None:
+    """A required suite whose folder was renamed, and one without a test, end the run; one nobody requires does not."""
+    path = world.root / "environments.toml"
+    before = path.read_text()
+    try:
+        assert by_hand(GOOD)[0] == 0
+        path.write_text(before.replace('suites = ["smoke"]', 'suites = ["smoke", "verification"]'))
+        lost = world.pytest("--env", "local")
+        assert lost.returncode == 4, lost.stdout + lost.stderr
+        assert "verification of the suite verification: restore it" in lost.stderr
+        world.suite("verification", "# nothing\n")
+        empty = world.pytest("--env", "local")
+        assert empty.returncode == 1, empty.stdout + empty.stderr
+        assert "the suite verification has no test in verification/" in empty.stdout
+        assert world.pytest("--env", "local", "-m", "verification").returncode not in (0, 1)
+    finally:
+        path.write_text(before)
+    assert world.pytest("--env", "local", "-m", "smoke").returncode == 0
