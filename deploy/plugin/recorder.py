@@ -18,13 +18,8 @@ from deploy.plugin.context import Context
 
 _OUTCOMES = ("passed", "failed", "skipped")
 """pytest's own; any other (``rerun``, ``retried``) is that of an attempt after which the test is begun again."""
-_WARNINGS = (
-    "PytestReturnNotNoneWarning",
-    "PytestUnhandledCoroutineWarning",
-    "PytestUnhandledThreadExceptionWarning",
-    "PytestUnknownMarkWarning",
-    "PytestUnraisableExceptionWarning",
-)
+_WARNINGS = ("PytestUnhandledCoroutineWarning", "PytestUnknownMarkWarning")
+"""pytest's warnings of what the carrier does not see itself."""
 NEVER_AWAITED = "was never awaited"
 
 
@@ -91,11 +86,15 @@ class Recorder:
         name = report.nodeid
         if report.outcome not in _OUTCOMES:
             self._attempts[name] = self._attempts.get(name, 1) + 1
-            self._reports.pop(name, None)
+            self._reports[name] = []
             return
-        self._reports.setdefault(name, []).append(report)
+        mine = self._reports.setdefault(name, [])
+        mine.append(report)
         if report.when not in ("setup", "call"):
             self._warned(getattr(report, "verdigris", {}).get("warnings", ()))
+            if mine == [report] and report.passed and name in self._attempts:
+                mine.clear()  # the attempt that was given up is taken down; the next one has its own reports
+                return
             self.tests += 1
             self._write(_tested(name, self._reports.pop(name), self._attempts.get(name, 1)))
 
