@@ -23,6 +23,7 @@ import pytest
 
 from deploy.evidence import Warned
 from deploy.plugin.attribution import ANSWERS, Attribution
+from deploy.plugin.collection import CODE, code_of
 from deploy.plugin.context import Context
 from deploy.plugin.identity import BOOK
 
@@ -30,8 +31,6 @@ LATE = "verdigris-late"
 """The key in a worker's output for what was seen after its last report."""
 GRACE = 1.0
 """Seconds at the end of a run for threads that the tests started: one that fails a moment later is still seen."""
-CODE: pytest.StashKey[Any] = pytest.StashKey()
-"""The code of a test's function as it was collected."""
 
 
 class Carrier:
@@ -56,10 +55,6 @@ class Carrier:
         session.config.pluginmanager.register(Innermost(self.raised), "verdigris-innermost")
         session.config.pluginmanager.register(self.attribution, "verdigris-attribution")
 
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Remember the function, so that another one in its place is known."""
-        item.stash[CODE] = _code(getattr(item, "obj", None))
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         """Open the test's ledger; watch its function from now on."""
@@ -72,7 +67,7 @@ class Carrier:
         self.before = self.entered[item.nodeid]
         self._listen()
         yield
-        if item.stash.get(CODE, None) == _code(getattr(item, "obj", None)):
+        if item.stash.get(CODE, None) == code_of(getattr(item, "obj", None)):
             name = "obj" if isinstance(item, pytest.Function) else "runtest"
             setattr(item, name, self._watched(getattr(item, name), item.nodeid))
 
@@ -241,9 +236,3 @@ class Innermost:
 def _named(when: str, error: BaseException) -> str:
     text = (str(error).strip().splitlines() or [""])[0][:300]
     return f"{type(error).__name__} in {when}" + (f": {text}" if text else "")
-
-
-def _code(function: Any) -> Any:
-    """What a function is made of, under its decorators."""
-    function = inspect.unwrap(getattr(function, "__func__", function))
-    return getattr(function, "__code__", None)

@@ -15,6 +15,8 @@ from deploy.evidence import SELECTION, LeftOut
 from deploy.plugin.context import Context
 from deploy.settings import Settings
 
+CODE: pytest.StashKey[Any] = pytest.StashKey()
+"""The code of a test's function as it was made, before any hook could put another one in its place."""
 LEFT_OUT = "verdigris-left-out"
 """The key in a worker's output for what was left out."""
 _SELECTING = ("_pytest.mark", "_pytest.main", "_pytest.cacheprovider", "_pytest.stepwise")
@@ -37,7 +39,7 @@ class Collection:
         self.made: dict[str, None] = {}
         """The ids of all tests that were made, in their order."""
         self.files: set[Path] = set()
-        """The files that pytest looked at."""
+        """The files from which pytest collected."""
         self.selected: set[str] = set()
         """The ids that pytest's own options left out."""
         self.left_out: list[LeftOut] = []
@@ -48,10 +50,14 @@ class Collection:
         _refuse_unknown_markers(self.config)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_collect_file(self, file_path: Path) -> Generator[None, Any, Any]:
-        """Know which files are not ignored."""
-        self.files.add(file_path)
-        return (yield)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        """Know from which files was collected; one that says of itself that it has no tests is left out."""
+        report = yield
+        if isinstance(collector, pytest.File):
+            self.files.add(collector.path)
+            if report.passed and not getattr(getattr(collector, "obj", None), "__test__", True):
+                self._leave_out(collector.nodeid, "its own __test__ = False")
+        return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: object) -> Generator[None, Any, Any]:
@@ -65,12 +71,17 @@ class Collection:
             return made
         if not self.context.environment.https:
             made = [item for item in made if item.get_closest_marker("https") is None]
-        self.made.update((item.nodeid, None) for item in made if isinstance(item, pytest.Item))
+        for item in made:
+            if isinstance(item, pytest.Item):
+                self.made[item.nodeid] = None
+                item.stash[CODE] = code_of(getattr(item, "obj", None))
         return made
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Mark a test with the suite in whose folder it stands."""
         self.made[item.nodeid] = None
+        item.stash.setdefault(CODE, code_of(getattr(item, "obj", None)))
         suite = suite_of(item.path, self.context.settings)
         if suite is not None:
             item.add_marker(suite)
@@ -130,6 +141,12 @@ class Collection:
 
     def _leave_out(self, name: str, by: str) -> None:
         self.left_out.append(LeftOut(id=name, by=by))
+
+
+def code_of(function: Any) -> Any:
+    """What a function is made of, under its decorators."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    return getattr(function, "__code__", None)
 
 
 def _is_test(collector: Any, name: str, obj: object) -> bool:

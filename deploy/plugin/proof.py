@@ -32,10 +32,11 @@ class Proof:
         """Fail the run, whatever a hook makes of its exit status."""
         try:
             yield
-        except pytest.exit.Exception as error:
-            if not error.returncode and self.objections():
-                error.returncode = pytest.ExitCode.TESTS_FAILED
-            raise
+        except (pytest.exit.Exception, SystemExit) as error:
+            status = error.code if isinstance(error, SystemExit) else error.returncode
+            if status or not self.objections():
+                raise
+            raise pytest.exit.Exception("it is not proven", returncode=pytest.ExitCode.TESTS_FAILED) from error
         if session.exitstatus == pytest.ExitCode.OK and self.objections():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

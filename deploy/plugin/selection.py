@@ -1,8 +1,11 @@
 """What the person chose to run, as the command says it: taken before any conftest can change an option.
 
-A run by hand may leave tests out; the summary says so. A conftest that sets the same option has chosen nothing.
+A run by hand may leave tests out; the summary says so. A conftest or the project's ``addopts`` that sets the same
+option has chosen nothing: no release would leave those tests out.
 """
 
+import os
+import re
 import shlex
 import tomllib
 from dataclasses import dataclass
@@ -11,13 +14,16 @@ from pathlib import Path
 import pytest
 
 _OPTIONS = {
-    "keyword": "-k",
+    "keyword": r"-\w*k",
+    "markexpr": r"-\w*m",
     "deselect": "--deselect",
-    "ignore": "--ignore",
+    "ignore": r"--ignore(=|$)",
     "ignore_glob": "--ignore-glob",
-    "lf": "--last-failed",
-    "stepwise": "--stepwise",
+    "lf": "--lf|--last-failed",
+    "stepwise": "--sw|--stepwise",
+    "collectonly": "--co$|--collect-?only",
 }
+"""How each option is typed."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,19 @@ class Selection:
     @classmethod
     def of(cls, config: pytest.Config) -> "Selection":
         """Read the options."""
-        words = [option for name, option in _OPTIONS.items() if getattr(config.option, name, None)]
+        typed = [str(word) for word in config.invocation_params.args]
+        typed += shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+
+        def by_hand(name: str) -> str:
+            found = [word for word in typed if re.match(_OPTIONS[name], word)]
+            return found[0].partition("=")[0] if found and getattr(config.option, name, None) else ""
+
+        words = [by_hand(name) for name in _OPTIONS if name not in ("markexpr", "collectonly")]
         if config.args_source is pytest.Config.ArgsSource.ARGS:
             words += config.args
-        shown = ("showfixtures", "show_fixtures_per_test", "markers", "help", "version")
-        only = any(getattr(config.option, name, False) for name in ("collectonly", *shown))
-        return cls(tuple(words), config.option.markexpr or "", only)
+        shown = ("showfixtures", "show_fixtures_per_test")
+        only = bool(by_hand("collectonly")) or any(getattr(config.option, name, False) for name in shown)
+        return cls(tuple(filter(None, words)), config.option.markexpr if by_hand("markexpr") else "", only)
 
 
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()

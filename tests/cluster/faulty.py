@@ -25,9 +25,12 @@ SLEEPS = """
 import time
 from pathlib import Path
 
+import pytest
+
 def test_home_is_served_before(http):
     assert http.get("/").status_code == 200
 
+@pytest.mark.no_target(reason="it waits for a file")
 def test_it_takes_a_while():
     deadline = time.monotonic() + 25
     while not (Path(__file__).parents[1] / "go").exists() and time.monotonic() < deadline:

@@ -66,6 +66,26 @@ NEVER_CALLED = swallows("pytest_pyfunc_call", "pyfuncitem", "return True")
 NO_RUNTEST = swallows("pytest_collection_modifyitems", "items", "items[0].runtest = lambda: None")
 REPLACED = swallows("pytest_runtest_call", "item", "item.obj = lambda **_: None")
 REPLACED_EARLY = swallows("pytest_collection_modifyitems", "items", "items[0].obj = lambda http: http.get('/')")
+REPLACED_AT_ONCE = swallows("pytest_itemcollected", "item", "item.obj = lambda http: http.get('/')")
+OTHER_CODE = swallows(
+    "pytest_collection_modifyitems", "items", "items[0].obj.__code__ = (lambda http: http.get('/')).__code__ "
+)
+NO_LOOP = swallows("pytest_runtestloop", "", "return True")
+UNREPORTED = swallows(
+    "pytest_make_collect_report",
+    "collector",
+    "report = yield\n    if isinstance(collector, pytest.Module):\n        report.result = []\n    return report",
+    "wrapper=True",
+)
+NO_MODULE = swallows("pytest_collect_file", "file_path", "yield\n    return []", "wrapper=True")
+MOCKED = """
+import httpx, pytest
+
+@pytest.fixture
+def http():
+    with httpx.Client(base_url="http://x", transport=httpx.MockTransport(lambda _: httpx.Response(200))) as client:
+        yield client
+"""
 NO_REPORT = swallows("pytest_runtest_protocol", "item", "return True")
 FORGED = """
 import pytest
@@ -186,6 +206,16 @@ CASES = [
     pytest.param(BAD, NO_RUNTEST, "its function was never entered", id="runtest-replaced"),
     pytest.param(BAD, REPLACED, "its function was never entered", id="function-replaced-at-the-call"),
     pytest.param(BAD, REPLACED_EARLY, "its function was never entered", id="function-replaced-after-the-collection"),
+    pytest.param(BAD, REPLACED_AT_ONCE, "its function was never entered", id="function-replaced-as-it-is-collected"),
+    pytest.param(BAD, OTHER_CODE, "its function was never entered", id="code-replaced"),
+    pytest.param(GOOD, NO_LOOP, "did not run", id="a-loop-that-runs-nothing"),
+    pytest.param("import pytest\npytest.exit('no', returncode=0)\n", "", "no test ran", id="exit-with-0-in-a-module"),
+    pytest.param(GOOD + "__test__ = False\n", "", "left out by its own __test__", id="a-module-that-is-no-test"),
+    pytest.param(GOOD, UNREPORTED, "test_good stands in the suite and was left out", id="a-report-without-its-tests"),
+    pytest.param(
+        GOOD, NO_MODULE, "smoke/test_it.py stands in the suite and was left out", id="a-folder-without-its-file"
+    ),
+    pytest.param(GOOD, MOCKED, "test_good passed without an answer", id="a-client-that-asks-nobody"),
     pytest.param(BAD, NO_REPORT, "did not run", id="a-protocol-without-reports"),
     pytest.param(BAD, FORGED, "its function was never entered", id="forged-reports"),
     pytest.param(BAD, CALL_SWALLOWED, "it raised AssertionError in call", id="a-wrapper-swallows-the-failure"),
@@ -228,10 +258,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("suite", "conftest", "said"), CASES)
-def test_what_proves_nothing_ends_with_1_by_hand(by_hand: Any, suite: str, conftest: str, said: str) -> None:
+def test_what_proves_nothing_is_no_pass_by_hand(by_hand: Any, suite: str, conftest: str, said: str) -> None:
     """Nothing is reported as failed, and the run does not pass; the summary says why."""
     code, text = by_hand(suite, conftest)
-    assert code == 1, text
+    assert code in (1, 2, 5), text  # 2 and 5 are pytest's own for a module that cannot be collected, and for no test
     assert said in text.partition("not proven")[2], text
 
 
@@ -460,6 +490,21 @@ def test_what_a_person_selects_passes_and_is_said(by_hand: Any, words: list[str]
     assert "no proof for a release" in text
 
 
+@pytest.mark.parametrize(
+    "option", ["-k good", "-m 'smoke and not slow'", "--deselect smoke/test_it.py::test_bad", "--co"]
+)
+def test_a_selection_of_addopts_is_nobodys(world: World, by_hand: Any, option: str) -> None:
+    """A release does not have the project's addopts, so what they leave out is not proven."""
+    (world.root / "pytest.ini").write_text(f"[pytest]\naddopts = {option}\nmarkers =\n    slow: it takes long\n")
+    world.suite("smoke", GOOD + "import pytest\n@pytest.mark.slow" + BAD)
+    try:
+        done = world.pytest("--env", "local")
+    finally:
+        (world.root / "pytest.ini").unlink()
+    assert done.returncode == 1, done.stdout
+    assert "not proven" in done.stdout
+
+
 def test_a_selection_that_a_conftest_makes_is_nobodys(by_hand: Any) -> None:
     """The option that was not typed selects all the same, and the run does not pass."""
     code, text = by_hand(GOOD + BAD, "def pytest_configure(config):\n    config.option.keyword = 'good'\n")
@@ -469,7 +514,11 @@ def test_a_selection_that_a_conftest_makes_is_nobodys(by_hand: Any) -> None:
 
 def test_the_exit_status_cannot_be_made_0(by_hand: Any) -> None:
     """Neither a session whose status a hook sets, nor one that is left at its end."""
-    for body in ("session.exitstatus = 0", "import pytest\n    pytest.exit('done', returncode=0)"):
+    for body in (
+        "session.exitstatus = 0",
+        "import pytest\n    pytest.exit('done', returncode=0)",
+        "raise SystemExit(0)",
+    ):
         code, text = by_hand(GOOD + BAD, swallows("pytest_sessionfinish", "session", body, "trylast=True"))
         assert code == 1, text
 
