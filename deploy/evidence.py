@@ -181,6 +181,11 @@ class Evidence(Value):
         return _total(test.identities for test in self.tests)
 
     @property
+    def unasked(self) -> list[str]:
+        """The tests that are marked as needing no answer of the target, each with its reason."""
+        return [f"{test.id}: {test.no_target}" for test in self.tests if test.no_target]
+
+    @property
     def ips(self) -> dict[str, int]:
         """At which addresses, and how often."""
         return _total(test.ips for test in self.tests)

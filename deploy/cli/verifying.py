@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from deploy import evidence
 from deploy.cli.console import Console
 from deploy.errors import ExitStatus, UsageError
 from deploy.gate import Gate
@@ -47,10 +48,12 @@ def verified(
                 f"{suite}: {result.verdict}, {result.passed} of {result.collected} passed, {result.seconds:.1f} s"
             )
     console.clear()
+    shown = [evidence.read(folder / suite / "evidence.jsonl") for suite in chosen]
     content = {
         "target": f"{target}: {deployment.identity}",
         "suites": results,
         "left out": [suite for suite in settings.suites if suite not in chosen] or "nothing",
+        "need no answer": [text for one in shown for text in one.unasked] or "nothing",
         "objections": [_said(objection) for objection in found],
         "verdict": "passed" if not found else "not passed",
         "records": str(folder),

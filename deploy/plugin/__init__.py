@@ -79,6 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from deploy.plugin.context import CONTEXT, Context
     from deploy.plugin.selection import keep_strictness
 
+    _require_asserts(config)
     try:
         context = Context.of(config)
     except VerdigrisError as error:
@@ -87,7 +88,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for suite in context.settings.suites:
         if suite not in _MARKERS:
             config.addinivalue_line("markers", f"{suite}: the suite of the settings")
-    _require_asserts(config)
     keep_strictness(config)
     config.addinivalue_line("filterwarnings", "always:coroutine .* was never awaited:RuntimeWarning")
     config.addinivalue_line("filterwarnings", "always::pytest.PytestUnknownMarkWarning")

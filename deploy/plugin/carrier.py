@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -47,11 +48,12 @@ class Carrier:
         self.facts: dict[str, Any] = {}
         self.current = ""
         self.warned: list[Warned] = []
-        self.threads: frozenset[threading.Thread] = frozenset()
+        self.threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
+        """Every thread, and the test that was under way when it was first seen."""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Know which threads are not the tests'."""
-        self.threads = frozenset(threading.enumerate())
+        self._meet_threads()
         session.config.pluginmanager.register(Innermost(self.raised), "verdigris-innermost")
         session.config.pluginmanager.register(self.attribution, "verdigris-attribution")
 
@@ -79,6 +81,7 @@ class Carrier:
         if original is not None:
             setattr(item, name, original)
         seen = self.attribution.of(item)
+        self._meet_threads()
         self.facts = {"answers": seen.pop(ANSWERS, 0), "used": dict(seen)}
         return (yield)
 
@@ -168,35 +171,41 @@ class Carrier:
         in front of them again for each test.
         """
         if getattr(threading.excepthook, "verdigris", None) is not self:
-            threading.excepthook = _Ear(self, threading.excepthook, "thread")
+            threading.excepthook = _Ear(self, threading.excepthook)
         if getattr(sys.unraisablehook, "verdigris", None) is not self:
-            sys.unraisablehook = _Ear(self, sys.unraisablehook, "object")
+            sys.unraisablehook = _Ear(self, sys.unraisablehook)
 
-    def hear(self, text: str) -> None:
-        """Note an exception that reached no test."""
-        self.warned.append(Warned(id=self.current, text=text))
+    def hear(self, text: str, thread: threading.Thread | None) -> None:
+        """Note an exception that reached no test; a thread may outlive the test that started it."""
+        name = self.threads.get(thread, self.current) if thread else self.current
+        self.warned.append(Warned(id=name, text=text))
+
+    def _meet_threads(self) -> None:
+        for thread in threading.enumerate():
+            self.threads.setdefault(thread, self.current)
 
     def _last_look(self) -> None:
         """Give threads that are ending a moment, and objects that cannot be destroyed an occasion to say so."""
+        self._meet_threads()
         end = time.monotonic() + GRACE
-        for thread in set(threading.enumerate()) - self.threads - {threading.current_thread()}:
-            thread.join(max(0.0, end - time.monotonic()))
+        for thread in threading.enumerate():
+            if self.threads.get(thread):
+                thread.join(max(0.0, end - time.monotonic()))
         gc.collect()
 
 
 class _Ear:
     """A hook of the interpreter for exceptions that nobody caught."""
 
-    def __init__(self, carrier: Carrier, before: Callable[[Any], Any], what: str) -> None:
+    def __init__(self, carrier: Carrier, before: Callable[[Any], Any]) -> None:
         self.verdigris = carrier
         self.before = before
-        self.what = what
 
     def __call__(self, args: Any) -> None:
-        where = args.thread.name if self.what == "thread" and args.thread else self.what
+        thread = getattr(args, "thread", None)
+        where = f"the thread {thread.name}" if thread else "a thread or the destruction of an object"
         kind = getattr(args.exc_type, "__name__", "an exception")
-        where = f"the thread {where}" if self.what == "thread" else "the destruction of an object"
-        self.verdigris.hear(f"{where} raised {kind}: {str(args.exc_value)[:300]}, which no test saw")
+        self.verdigris.hear(f"{where} raised {kind}: {str(args.exc_value)[:300]}, which no test saw", thread)
         self.before(args)
 
 

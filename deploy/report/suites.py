@@ -54,6 +54,7 @@ def _view(record: Record, anchor: str, name: str, result: SuiteResult | None, fo
         lasted=duration(result.seconds) if result else "",
         facts=tuple(_facts(name, seen)),
         problems=tuple(_problems(record, name, result, seen)),
+        unasked=tuple(seen.unasked),
         failing=failing,
         unproven=tuple(one for one in tests if id(one) not in shown),
         passed=tuple(passed[:LISTED]),
@@ -107,9 +108,8 @@ def _facts(name: str, seen: Evidence) -> Iterator[Fact]:
             yield Fact(f"answers: {number:,}", f"by {Identity.parse(header) or header}")
     if seen.ips:
         yield Fact("answered at", ", ".join(seen.ips))
-    for test in seen.tests:
-        if test.no_target:
-            yield Fact("needs no answer", f"{test.id}: {test.no_target}")
+    for text in seen.unasked:
+        yield Fact("needs no answer", text)
     if collected.profile and any(test.figures for test in seen.tests):
         yield Fact("load profile", collected.profile)
 

@@ -83,6 +83,8 @@ class SuiteView:
     lasted: str
     facts: tuple[Fact, ...] = ()
     problems: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
+    """Tests that are marked as needing no answer of the target, each with its reason."""
     failing: tuple[TestView, ...] = ()
     unproven: tuple[TestView, ...] = ()
     """Skipped, expected to fail, passed although expected to fail, or only passed by a rerun."""

@@ -410,11 +410,41 @@ def test_what_is_shown_passes(by_hand: Any, suite: str, conftest: str, workers: 
     assert "not proven" not in text
 
 
+def test_verify_names_what_needs_no_target(world: World, by_hand: Any) -> None:
+    """The verdict of a release's rules says it too."""
+    assert by_hand(GOOD + MARKED)[0] == 0
+    done = world.command("verify", "--env", "local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "smoke/test_it.py::test_files: it compares two files" in done.stdout
+
+
+def test_a_run_that_only_sets_up_is_no_pass(by_hand: Any) -> None:
+    """Whoever types it: nothing was tested. To collect only is no run, and ends as pytest's own."""
+    assert by_hand(GOOD, "", "--setup-only")[0] == 1
+    assert by_hand(GOOD, "", "--setup-plan")[0] == 1
+    assert by_hand(GOOD, "", "--collect-only")[0] == 0
+
+
+def test_a_thread_is_its_own_tests(by_hand: Any) -> None:
+    """What fails while the next test runs is said of the test that started it."""
+    later = GOOD.replace("def test_good(http):", "def test_later(http):\n    import time\n    time.sleep(0.6)")
+    code, text = by_hand(LATE + later)
+    assert code == 1, text
+    assert "test_late: the thread late raised" in text
+
+
+def test_a_mark_that_nobody_registered_is_no_pass(by_hand: Any) -> None:
+    """A release collects with strict markers; by hand the mark is named."""
+    code, text = by_hand("import pytest\n@pytest.mark.critcal" + GOOD)
+    assert code == 1, text
+    assert "PytestUnknownMarkWarning" in text.partition("not proven")[2]
+
+
 def test_what_needs_no_target_is_named(by_hand: Any) -> None:
     """A pass says of which tests nobody answered, and why; a marker without a reason is an error of usage."""
     code, text = by_hand(GOOD + MARKED)
     assert code == 0, text
-    assert "test_files needs no answer of the target: it compares two files" in text
+    assert "needs no answer of the target: smoke/test_it.py::test_files: it compares two files" in text
     code, text = by_hand(GOOD + MARKED.replace('reason="it compares two files"', ""))
     assert code == 4, text
     assert "its marker no_target has no reason" in text
