@@ -24,30 +24,31 @@ class Attribution:
 
     def __init__(self) -> None:
         self.by_fixture: dict[Any, Counter[str]] = {}
-        self.depth = 0
-        self.in_fixtures: Counter[str] = Counter()
-
-    def open(self) -> None:
-        """Begin a test."""
-        self.in_fixtures = Counter()
+        self.before: Counter[str] | None = None
+        """What was seen when the test's call began; ``None`` until it does."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: "pytest.FixtureDef[Any]") -> Generator[None, Any, Any]:
         """Count what a fixture sees; a fixture that it gets by name while it is set up belongs to it."""
         before = _seen()
-        self.depth += 1
         try:
             return (yield)
         finally:
-            self.depth -= 1
-            got = _seen() - before
-            self.by_fixture[fixturedef] = got
-            if self.depth == 0:
-                self.in_fixtures += got
+            self.by_fixture[fixturedef] = _seen() - before
+
+    def open(self) -> None:
+        """Begin a test."""
+        self.before = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """What was seen until now is its fixtures', or that of hooks."""
+        self.before = _seen()
+        return (yield)
 
     def of(self, item: pytest.Item) -> Counter[str]:
         """What counts for a test, at the end of its call."""
-        counted = _seen() - self.in_fixtures
+        counted = _seen() - self.before if self.before is not None else Counter()
         for fixturedef in _asked_for(item):
             counted += self.by_fixture.get(fixturedef, Counter())
         return counted
@@ -70,11 +71,11 @@ def _asked_for(item: pytest.Item) -> set[Any]:
     active: dict[str, Any] = getattr(request, "_fixture_defs", {})
     names = [*info.argnames, *(name for mark in item.iter_markers("usefixtures") for name in mark.args)]
     names += [name for name in info.initialnames if name.startswith(_SETUPS)]
-    if "request" in names:  # it may have got others by name
-        names += [name for name in active if name not in info.names_closure]
     found: set[Any] = set()
     while names:
         name = names.pop()
+        if name == "request":  # whoever has it may have got others by name
+            names += [other for other in active if other not in info.names_closure and other != name]
         for fixturedef in {*info.name2fixturedefs.get(name, ()), *([active[name]] if name in active else ())}:
             if fixturedef not in found:
                 found.add(fixturedef)

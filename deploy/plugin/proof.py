@@ -3,6 +3,7 @@
 What differs is what a person may choose: tests by name, and an environment of which nobody says who must answer.
 """
 
+import re
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 
@@ -76,11 +77,12 @@ class Proof:
 
     def _case(self, evidence: Evidence, target: Target | None, mine: set[str]) -> Case:
         collected = evidence.collected
-        tests = tuple(self._as_named(test) for test in evidence.tests if test.id in mine)
+        tests = tuple(self._as_named(test, target) for test in evidence.tests if test.id in mine)
         expected = target.identity if target else None
         closed = evidence.closed
-        if closed is not None and len(self.context.targets) > 1:  # it counts the tests of all targets
-            closed = Closed(exit_status=closed.exit_status, tests=len(tests))
+        if closed is not None and len(self.context.targets) > 1:  # it is about the tests of all targets
+            elsewhere = evidence.count("failed", "error") and not any(map(_failed, tests))
+            closed = Closed(exit_status=0 if elsewhere else closed.exit_status, tests=len(tests))
         narrowed = {
             "tests": tests,
             "closed": closed,
@@ -97,10 +99,21 @@ class Proof:
             today=datetime.now(UTC).date(),
         )
 
-    def _as_named(self, test: Tested) -> Tested:
-        """A test as the settings name it, with what its suite demands of it."""
+    def _as_named(self, test: Tested, target: Target | None) -> Tested:
+        """A test as the settings name it, with what its suite demands of it.
+
+        What is shared by the tests of one target may be taken down while one of the next target is under way, and ask
+        for that. Each request was held against its own target already, so those answers are no strangers here.
+        """
         critical = any(map(self.context.settings.is_critical, suites_of([test.id], self.context)))
-        return test.model_copy(update={"id": self._without_target(test.id), "critical": test.critical or critical})
+        others = {one.identity.header() for one in self.context.targets.values() if one is not target and one.identity}
+        return test.model_copy(
+            update={
+                "id": self._without_target(test.id),
+                "critical": test.critical or critical,
+                "identities": {seen: number for seen, number in test.identities.items() if seen not in others},
+            }
+        )
 
     @property
     def _selected(self) -> bool:
@@ -125,14 +138,21 @@ class Proof:
             yield f"needs no answer of the target: {text}"
 
     def _target_of(self, test: str) -> str | None:
+        """Whose a test is, where several targets are tested: pytest puts the target among its parameters."""
         for target in self.context.targets:
-            if f"[{target}]" in test or f"-{target}]" in test or f"[{target}-" in test:
+            if re.search(rf"[\[-]{target}[\]-]", test.partition("::")[2]):
                 return target
         return None
 
     def _without_target(self, test: str) -> str:
         """A test's id as the settings name it, where several targets are tested and each has one of its own."""
-        if len(self.context.targets) > 1:
-            for target in self.context.targets:
-                test = test.replace(f"[{target}]", "").replace(f"-{target}]", "]").replace(f"[{target}-", "[")
-        return test
+        target = self._target_of(test) if len(self.context.targets) > 1 else None
+        if target is None:
+            return test
+        file, _, name = test.partition("::")
+        name = re.sub(rf"\[{target}\]$|-{target}(?=[\]-])|(?<=\[){target}-", "", name, count=1)
+        return f"{file}::{name}"
+
+
+def _failed(test: Tested) -> bool:
+    return test.outcome in ("failed", "error")

@@ -101,6 +101,59 @@ def test_a_run_passes_where_everything_was_shown(world: World, words: list[str],
     assert done.returncode == status, done.stdout
 
 
+PARAMETERS = """
+import pytest
+
+@pytest.mark.parametrize("second", ["a", "b"])
+@pytest.mark.parametrize("first", ["/", "/readyz"])
+def test_params(first, http, second):
+    assert http.get(first).status_code == 200
+"""
+SHARED = """
+import pytest
+
+@pytest.fixture(scope="session")
+def home(http):
+    yield http.get("/")
+    http.get("/")
+
+def test_home(home):
+    assert home.status_code == 200
+
+def test_again(home):
+    assert home.status_code == 200
+"""
+FAILS = """
+def test_fails(http, target):
+    assert http.get("/").status_code == 200
+    assert target.name == "blue"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        pytest.param(PARAMETERS, 0, "", id="among-other-parameters"),
+        pytest.param(SHARED, 0, "", id="a-shared-fixture-asks-as-it-ends"),
+        pytest.param(PARAMETERS + FAILS, 1, "", id="one-target-fails"),
+        pytest.param(PARAMETERS + "def test_plain(): pass\n", 1, "test_plain passed without", id="asks-nobody"),
+        pytest.param(
+            PARAMETERS + "def test_skips(http):\n    import pytest\n    pytest.skip('so')\n",
+            1,
+            "own/test_own.py::test_skips skipped",
+            id="skips-for-each",
+        ),
+    ],
+)
+def test_each_target_is_judged_for_itself(world: World, text: str, status: int, said: str) -> None:
+    """Of a test that runs once for each target, each run is held against its own target."""
+    world.suite("own", text, "test_own.py")
+    done = world.pytest("--env", "local", "--target", "blue,green", "own", PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == status, done.stdout
+    assert ("not proven" in done.stdout) is bool(said), done.stdout
+    assert said in done.stdout
+
+
 def test_evidence_that_is_written_by_hand_does_not_make_it_a_pass(world: World) -> None:
     """No release judges that run, so it is judged as any other."""
     words = ("--env", "local", "verification/test_it.py", "verification/test_skips.py::test_unnamed")

@@ -190,6 +190,13 @@ import pytest
 def warm(http):
     http.get("/")
 """
+ASKING_HOOK = """
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item):
+    item._request.getfixturevalue("http").get("/")
+"""
 PLAIN = "def test_plain():\n    assert 1 + 1 == 2\n"
 UNITTEST = """
 import unittest
@@ -246,6 +253,7 @@ CASES = [
     pytest.param(GOOD + PLAIN, "", "test_plain passed without an answer", id="one-test-asks-nobody"),
     pytest.param(PLAIN, "", "no answer of the candidate", id="no-request-at-all"),
     pytest.param(PLAIN, AUTOUSE, "test_plain passed without an answer", id="an-answer-nobody-asked-for"),
+    pytest.param(PLAIN, ASKING_HOOK, "test_plain passed without an answer", id="an-answer-of-a-hook"),
     pytest.param(GOOD + UNITTEST, "", "test_old passed without an answer", id="a-unittest-that-asks-nobody"),
     pytest.param(RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned"),
     pytest.param(QUIET + RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned-quietly"),
@@ -341,6 +349,9 @@ class TestNew:
     def test_new(self, http, path):
         assert http.get(path).status_code == 200
 
+    def test_by_another(self, by_name):
+        assert by_name("home").status_code == 200
+
     def test_by_name(self, request):
         assert request.getfixturevalue("home").status_code == 200
 
@@ -355,6 +366,10 @@ import pytest
 @pytest.fixture(scope="session")
 def home(http):
     return http.get("/")
+
+@pytest.fixture
+def by_name(request):
+    return request.getfixturevalue
 
 @pytest.fixture(scope="class")
 def asked(request, http):
