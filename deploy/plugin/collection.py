@@ -134,7 +134,7 @@ class Collection:
         for path in _files(self.config):
             if path not in self.files:
                 by = SELECTION if _ignored(path, self.config) else "collect_ignore, norecursedirs or a hook"
-                self._leave_out(str(path.relative_to(self.context.settings.root)), by)
+                self._leave_out(os.path.relpath(path, self.context.settings.root), by)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output[LEFT_OUT] = [one.model_dump() for one in self.left_out]
@@ -194,7 +194,8 @@ def _files(config: pytest.Config) -> Iterator[Path]:
     """The files of tests in the folders that are collected, whether pytest is let see them or not."""
     patterns = config.getini("python_files")
     for argument in config.args:
-        folder = config.invocation_params.dir / argument
+        # as pytest makes it: without following links
+        folder = os.path.abspath(config.invocation_params.dir / argument)  # noqa: PTH100
         for found, folders, names in os.walk(folder):
             folders[:] = [one for one in folders if not _hidden(Path(found, one))]
             matching = (name for name in sorted(names) if any(fnmatch.fnmatch(name, one) for one in patterns))

@@ -525,6 +525,7 @@ def test_a_file_that_is_ignored_is_named(by_hand: Any, world: World, conftest: s
         pytest.param(["-k", "good"], "selected by hand (-k): 1 of 2 tests", id="k"),
         pytest.param(["--deselect", "smoke/test_it.py::test_bad"], "(--deselect): 1 of 2 tests", id="deselect"),
         pytest.param(["smoke/test_it.py::test_good"], "1 of 2 tests", id="by-name"),
+        pytest.param(["./smoke/../smoke", "-k", "good"], "1 of 2 tests", id="a-path-of-its-own"),
     ],
 )
 def test_what_a_person_selects_passes_and_is_said(by_hand: Any, words: list[str], said: str) -> None:
