@@ -9,6 +9,7 @@ With pytest-xdist the evidence is written by another process, so the facts trave
 attribute ``verdigris``, and what comes after the last report in the worker's own output.
 """
 
+import ast
 import functools
 import gc
 import inspect
@@ -17,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -48,6 +50,8 @@ class Carrier:
         self.facts: dict[str, Any] = {}
         self.current = ""
         self.warned: list[Warned] = []
+        self.read: set[Path] = set()
+        """The files that were looked at for assertions that always hold."""
         self.threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
         """Every thread, and the test that was under way when it was first seen."""
 
@@ -68,6 +72,7 @@ class Carrier:
         self.begun[item.nodeid] += 1
         self.before = self.entered[item.nodeid]
         self._listen()
+        self._read(item)
         yield
         if item.stash.get(CODE, None) == code_of(getattr(item, "obj", None)):
             name = "obj" if isinstance(item, pytest.Function) else "runtest"
@@ -179,6 +184,16 @@ class Carrier:
         """Note an exception that reached no test; a thread may outlive the test that started it."""
         name = self.threads.get(thread, self.current) if thread else self.current
         self.warned.append(Warned(id=name, text=text))
+
+    def _read(self, item: pytest.Item) -> None:
+        """Look at a file for ``assert (condition, "text")``, once; pytest warns of it only where it has no cache."""
+        if item.path in self.read or not isinstance(item, pytest.Function):
+            return
+        self.read.add(item.path)
+        for node in ast.walk(ast.parse(item.path.read_bytes())):
+            if isinstance(node, ast.Assert) and isinstance(node.test, ast.Tuple) and node.test.elts:
+                text = f"line {node.lineno} asserts a tuple, which always holds; take the parentheses away"
+                self.warned.append(Warned(id=item.nodeid, text=text))
 
     def _meet_threads(self) -> None:
         for thread in threading.enumerate():

@@ -183,6 +183,10 @@ def test_forgotten(http):
     check(http)
 """
 RETURNED = "def test_returned(http):\n    return http.get('/').status_code == 299\n"
+TUPLE = """
+def test_tuple(http):
+    assert (http.get("/").status_code == 299, "it is not the new one")
+"""
 AUTOUSE = """
 import pytest
 
@@ -257,6 +261,7 @@ CASES = [
     pytest.param(GOOD + UNITTEST, "", "test_old passed without an answer", id="a-unittest-that-asks-nobody"),
     pytest.param(RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned"),
     pytest.param(QUIET + RETURNED, "", "test_returned: it returned bool", id="a-comparison-returned-quietly"),
+    pytest.param(QUIET + TUPLE, "", "line 5 asserts a tuple", id="a-tuple-asserted"),
     pytest.param(THREAD, "", "test_thread: the thread worker raised ZeroDivisionError", id="a-thread-fails"),
     pytest.param(QUIET + THREAD, "", "the thread worker raised", id="a-thread-fails-quietly"),
     pytest.param(QUIET + LATE, "", "test_late: the thread late raised", id="a-thread-fails-after-the-last-test"),

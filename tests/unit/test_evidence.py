@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from deploy.evidence import Evidence, Started, parse, read
+from deploy.evidence import Evidence, LeftOut, Started, Warned, parse, read
 from deploy.model import Value
 from deploy.policy import objections
 from tests.unit.made import IDS, case, evidence, ran
@@ -82,6 +82,21 @@ def test_a_line_separator_in_a_reason_breaks_no_line() -> None:
     found = parse(line)
     assert found.broken == ""
     assert found.tests == (odd,)
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        pytest.param(LeftOut(id="smoke/test_b.py", by="collect_ignore"), "complete", id="left-out"),
+        pytest.param(Warned(id=IDS[0], text="it returned bool"), "warning", id="warning"),
+    ],
+)
+def test_a_line_that_objects_is_read_wherever_it_stands(line: Value, rule: str) -> None:
+    """Before, between and behind the tests; only the closing line is the last."""
+    lines = GOOD.splitlines(keepends=True)
+    for place in range(len(lines)):
+        found = parse("".join([*lines[:place], written(line), *lines[place:]]))
+        assert [objection.rule for objection in objections(case(evidence=found))] == [rule]
 
 
 def test_a_test_without_an_end_hangs() -> None:
