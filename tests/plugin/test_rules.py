@@ -563,15 +563,28 @@ def test_a_selection_that_a_conftest_makes_is_nobodys(by_hand: Any) -> None:
     assert "test_bad stands in the suite and was left out by a selecting option" in text
 
 
-def test_the_exit_status_cannot_be_made_0(by_hand: Any) -> None:
-    """Neither a session whose status a hook sets, nor one that is left at its end."""
-    for body in (
-        "session.exitstatus = 0",
-        "import pytest\n    pytest.exit('done', returncode=0)",
-        "raise SystemExit(0)",
-    ):
-        code, text = by_hand(GOOD + BAD, swallows("pytest_sessionfinish", "session", body, "trylast=True"))
-        assert code == 1, text
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        pytest.param(swallows("pytest_sessionfinish", "session", "session.exitstatus = 0", "trylast=True"), id="set"),
+        pytest.param(swallows("pytest_sessionfinish", "", "pytest.exit('done', returncode=0)"), id="exit"),
+        pytest.param(swallows("pytest_sessionfinish", "", "raise SystemExit(0)", "trylast=True"), id="system-exit"),
+        pytest.param(swallows("pytest_unconfigure", "", "raise SystemExit(0)"), id="after-the-end"),
+        pytest.param(swallows("pytest_runtest_teardown", "", "import os\n    os._exit(0)"), id="in-the-middle"),
+    ],
+)
+@pytest.mark.parametrize("suite", [pytest.param(GOOD + BAD, id="failed"), pytest.param(GOOD + PLAIN, id="not-proven")])
+def test_the_exit_status_cannot_be_made_0(by_hand: Any, suite: str, conftest: str) -> None:
+    """Neither by a hook that sets it, nor by one that leaves."""
+    code, text = by_hand(suite, conftest)
+    assert code == 1, text
+
+
+def test_a_child_of_a_test_may_leave_as_it_likes(by_hand: Any) -> None:
+    """Only the run itself has to be judged before its process ends."""
+    forks = "import os\n\ndef test_forks(http):\n    assert http.get('/').status_code == 200\n"
+    forks += "    child = os.fork()\n    if not child:\n        os._exit(0)\n    assert os.waitpid(child, 0)[1] == 0\n"
+    assert by_hand(forks)[0] == 0
 
 
 OLD = """
