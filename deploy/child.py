@@ -1,14 +1,15 @@
-"""A suite as a process of this machine, in a process group of its own.
+"""A suite as a process of this machine, with everything it starts.
 
-The child gets an allow-list of variables, and ends with this process: see :mod:`deploy.lifeline`.
+The child gets an allow-list of variables. It ends with this process, and nothing that it started outlives it, in
+whatever session: see :mod:`deploy.lifeline`.
 """
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,23 @@ from deploy.runner import EVIDENCE, OUTPUT, Place, Task
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
               "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
+_PATIENCE = 15.0
+"""Seconds for the end of everything that a suite started; the lifeline itself needs fewer."""
 
 
 class Child:
-    """A process under way; implements :class:`deploy.runner.Running`."""
+    """A process under way; implements :class:`deploy.runner.Running`.
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    Args:
+        process: the lifeline, which ends as the suite did.
+        line: the end of its pipe; everything ends when it is closed.
+        mark: what every process of the run carries.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", line: int, mark: str) -> None:
         self.process = process
+        self.line = line
+        self.mark = mark
         self.began: float | None = time.monotonic()
         self.exit_status: int | None = None
         self.ended = ""
@@ -40,10 +51,17 @@ class Child:
         return True
 
     def end(self) -> None:
-        """Kill the whole group; browsers and load generators go with their suite."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.exit_status = self.process.wait()
+        """End everything of it; browsers, load generators and what was forgotten go with their suite."""
+        over = self.exit_status is not None and self.exit_status >= 0
+        os.close(self.line)
+        try:
+            self.exit_status = self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            over = False
+        if not over or sys.platform != "linux":  # the lifeline may have been killed, or stopped, by the suite itself
+            self.process.kill()
+            lifeline.sweep(self.mark)
+            self.exit_status = self.process.wait()
 
 
 class LocalRunner:
@@ -68,23 +86,31 @@ class LocalRunner:
 
     @contextlib.contextmanager
     def start(self, task: Task) -> Iterator[Child]:
-        """Start the process; its group is killed at the end of the block."""
+        """Start the process; at the end of the block everything that it started is killed."""
         place = Place(python=sys.executable, root=self.root, folder=task.folder)
+        mark = uuid.uuid4().hex
         env = {key: os.environ[key] for key in (*_PASSED_ON, *self.named) if key in os.environ}
-        env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE)}
-        with (task.folder / OUTPUT).open("wb") as output, lifeline.held() as end:
-            process = subprocess.Popen(
-                task.command(place),
-                cwd=self.root,
-                env=env | {lifeline.VARIABLE: str(end)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(end,),
-            )
-            child = Child(process)
-            try:
-                yield child
-            finally:
-                child.end()
+        env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE), lifeline.MARK: mark}
+        theirs, ours = os.pipe()
+        try:
+            with (task.folder / OUTPUT).open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", lifeline.__file__, str(theirs), *task.command(place)],
+                    cwd=self.root,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(theirs,),
+                )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        child = Child(process, ours, mark)
+        try:
+            yield child
+        finally:
+            child.end()

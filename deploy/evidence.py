@@ -11,9 +11,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
+from deploy import files
 from deploy.model import Value
 
 SELECTION = "a selecting option"
+LIMIT = 64 * 1024 * 1024
+"""Bytes; a larger file is not read, and proves nothing."""
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
@@ -213,7 +216,7 @@ _LINES: dict[str, type[Value]] = {
 def read(path: Path) -> Evidence:
     """Read a file of evidence; whatever is wrong with it is said in the value, never raised."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = files.read(path, LIMIT).decode(errors="replace")
     except OSError as error:
         return Evidence(broken=f"{path.name}: cannot be read: {error.strerror}")
     return parse(text)

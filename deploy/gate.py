@@ -1,8 +1,8 @@
 """Have a suite run and read what it showed.
 
 It gets no options of anybody's: no ``addopts``, no plugin that was not named, no selection. It has a deadline, and a
-watchdog that looks at its evidence: where no line came for ``hang`` seconds, it hangs. What it wrote is the only thing
-believed. Where it runs is a runner's business: a process of this machine, or a Job of the cluster.
+watchdog that looks at its evidence (:mod:`deploy.watchdog`). What it wrote is the only thing believed. Where it runs is
+a runner's business: a process of this machine, or a Job of the cluster.
 """
 
 import threading
@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy import evidence as evidence_module
+from deploy import files
 from deploy.child import LocalRunner
 from deploy.errors import Refused
 from deploy.evidence import Evidence
@@ -20,10 +21,13 @@ from deploy.platform import Platform
 from deploy.redact import SHORTEST, Redactor, secrets
 from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
 from deploy.settings import SecretReference, Settings, SuiteSettings
+from deploy.watchdog import Watchdog
 
 _ALWAYS = ("deploy.plugin",)
 _UNLOADED = "ignore::pytest.PytestConfigWarning"
 """The project's pytest settings name options of plugins that no suite has; nothing else of its filters is changed."""
+_SHOWN = 4_000_000
+"""Bytes of evidence up to which the progress of a run is shown from it."""
 REHEARSAL = "rehearsal"
 """The target that is no color: the live version on a migrated copy of the database."""
 
@@ -61,9 +65,9 @@ class Gate:
         known = secrets(self.settings.environment(self.environment), self.settings.root)
         return Redactor({*known, *(text for text in self.runner.secrets() if len(text) >= SHORTEST)})
 
-    def collect(self, suite: str, folder: Path) -> Run:
+    def collect(self, suite: str, folder: Path, stop: threading.Event | None = None) -> Run:
         """Collect a suite's tests without running one."""
-        return self._run(suite, folder, "candidate", None, ["--collect-only", "-q"])
+        return self._run(suite, folder, "candidate", None, ["--collect-only", "-q"], stop=stop)
 
     def run(
         self,
@@ -98,8 +102,9 @@ class Gate:
         written = folder / EVIDENCE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            written.unlink(missing_ok=True)
-            (folder / OUTPUT).write_bytes(b"")
+            for path in (written, folder / OUTPUT):
+                path.unlink(missing_ok=True)  # never opened: an earlier suite may have left a named pipe there
+            (folder / OUTPUT).touch()
         except OSError as error:
             raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
@@ -113,18 +118,20 @@ class Gate:
             env=env,
             seconds=settings.deadline,
         )
-        began = time.monotonic()
+        began, watchdog = time.monotonic(), Watchdog(folder, settings)
         runner = self.here if target == REHEARSAL else self.runner  # only this machine has the way to a rehearsal
         with runner.start(task) as running:
-            ended = _watch(running, written, settings, progress, stop)
+            ended = _watch(running, watchdog, progress, stop)
+        spoilt = "" if ended else watchdog.spoilt()
         redactor.files(folder)
+        shown = evidence_module.read(written)
         return Run(
             suite=suite,
-            evidence=evidence_module.read(written),
+            evidence=shown.model_copy(update={"broken": spoilt}) if spoilt else shown,
             ended=ended,
             seconds=round(time.monotonic() - began, 3),
             exit_status=running.exit_status,
-            output=_tail(folder / OUTPUT),
+            output=files.tail(folder / OUTPUT, 4000),
         )
 
     def _command(self, suite: str, settings: SuiteSettings, place: Place, target: str, options: list[str]) -> list[str]:
@@ -161,33 +168,16 @@ def _local(settings: Settings, environment: str, platform: Platform) -> LocalRun
 
 def _watch(
     running: Running,
-    written: Path,
-    settings: SuiteSettings,
+    watchdog: Watchdog,
     progress: Callable[[Evidence], None] | None,
     stop: threading.Event | None,
 ) -> str:
     """Wait for its end; why it was ended, or nothing where it ended by itself."""
-    moved, size = time.monotonic(), -1
-    while True:
-        if running.wait(0.05):
-            return running.ended
+    while not running.wait(0.05):
         if stop is not None and stop.is_set():
             return "the release no longer needs it"
-        present = time.monotonic()
-        grown = written.stat().st_size if written.exists() else -1
-        if grown != size:
-            size, moved = grown, present
-            if progress is not None:
-                progress(evidence_module.read(written))
-        if running.began is None:
-            moved = present  # it waits for its place, which the runner gives a limit of its own
-        elif present - running.began > settings.deadline:
-            return f"its deadline of {settings.deadline:g} s passed"
-        if present - moved > settings.hang:
-            return f"it hangs: nothing ended for {settings.hang:g} s"
-
-
-def _tail(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4000))
-        return file.read().decode(errors="replace")
+        if problem := watchdog.look(running):
+            return problem
+        if progress is not None and watchdog.grown and watchdog.size <= _SHOWN:
+            progress(evidence_module.read(watchdog.written))
+    return running.ended

@@ -14,6 +14,8 @@ from deploy.platform.base import Address
 
 EVIDENCE = "evidence.jsonl"
 OUTPUT = "output.log"
+STILL = "verdigris: still running: "
+"""How the line of the output begins by which a process says what keeps it after its closing line."""
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,13 @@ class Verifier:
         """Freeze the ids of each suite; what cannot be collected is refused before anything is touched."""
         frozen: dict[str, tuple[str, ...]] = {}
         found: list[Objection] = []
+        stop = threading.Event()
         with ThreadPoolExecutor(max(1, len(suites))) as pool:
-            runs = list(pool.map(lambda suite: self.gate.collect(suite, self.folder / ".collected" / suite), suites))
+            try:
+                collect = lambda suite: self.gate.collect(suite, self.folder / ".collected" / suite, stop)  # noqa: E731
+                runs = list(pool.map(collect, suites))
+            finally:
+                stop.set()  # whoever breaks off here, by a signal, does not wait for what is slow to collect
         for suite, run in zip(suites, runs, strict=True):
             frozen[suite] = run.evidence.collected.ids if run.evidence.collected else ()
             found += _uncollected(run)

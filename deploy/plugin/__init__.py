@@ -24,11 +24,7 @@ _MARKERS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the suites; a suite of a release ends with the release's process."""
-    if "VERDIGRIS_LIFELINE" in os.environ:
-        from deploy import lifeline
-
-        lifeline.hang_on()
+    """Add the options of the suites."""
     group = parser.getgroup("verdigris", "blue/green releases proven by suites")
     group.addoption("--env", metavar="NAME", help="run the suites against this environment of environments.toml")
     group.addoption(
@@ -150,6 +146,10 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     path = os.environ.get("VERDIGRIS_EVIDENCE")
     recorder = Recorder(context, Path(path) if path else None, carrier, collection)
     manager.register(recorder, "verdigris-recorder")
+    if path:
+        from deploy.plugin.ending import Ending
+
+        manager.register(Ending(Path(path)), "verdigris-ending")
     if EXPECT not in os.environ:  # no release judges it
         selection = config.stash.get(SELECTION, None) or Selection.of(config)
         manager.register(Proof(context, recorder, selection, suites), "verdigris-proof")
