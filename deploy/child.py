@@ -60,8 +60,8 @@ class Child:
             over = False
         if not over or sys.platform != "linux":  # the lifeline may have been killed, or stopped, by the suite itself
             self.process.kill()
-            lifeline.sweep(self.mark)
             self.exit_status = self.process.wait()
+            lifeline.sweep(self.mark)
 
 
 class LocalRunner:
