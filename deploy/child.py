@@ -18,8 +18,6 @@ from deploy.model import Color
 from deploy.platform import Address, Platform
 from deploy.runner import EVIDENCE, OUTPUT, Place, Task
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
-              "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
 _PATIENCE = 15.0
 """Seconds for the end of everything that a suite started; the lifeline itself needs fewer."""
 
@@ -89,7 +87,7 @@ class LocalRunner:
         """Start the process; at the end of the block everything that it started is killed."""
         place = Place(python=sys.executable, root=self.root, folder=task.folder)
         mark = uuid.uuid4().hex
-        env = {key: os.environ[key] for key in (*_PASSED_ON, *self.named) if key in os.environ}
+        env = {key: os.environ[key] for key in (*lifeline.PASSED_ON, *self.named) if key in os.environ}
         env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE), lifeline.MARK: mark}
         theirs, ours = os.pipe()
         try:

@@ -16,7 +16,7 @@ import tarfile
 import threading
 from pathlib import Path
 
-from deploy import __version__, frames
+from deploy import __version__, files, frames, lifeline
 from deploy.frames import Frame
 
 EVIDENCE = "evidence.jsonl"
@@ -25,7 +25,12 @@ PROJECT, RECORDS = "project", "records"
 """Folders in the pod's work folder."""
 ROOM = 4_000_000
 """Bytes of files that are told at most, without the evidence; a node keeps 10 MiB of a log by default."""
+EVIDENCE_ROOM = 64 * 1024 * 1024
+"""Bytes of evidence that are told at most; a larger file proves nothing."""
 POLL = 0.1
+VARIABLES = "VERDIGRIS_SUITE_VARIABLES"
+"""The variable that names those which the suite is given beside :data:`deploy.lifeline.PASSED_ON`, with commas."""
+_OF_THE_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
 class Courier:
@@ -48,21 +53,19 @@ class Courier:
         """Tell what was added to a file since it was last told."""
         path = self.folder / name
         at = self.told.get(name, 0)
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            file.seek(at)
-            added = file.read() if name == EVIDENCE else file.read(max(0, self.room) + 1)
-            if name != EVIDENCE and len(added) > self.room:
-                self._leave(name)
-                return
-            if added or name not in self.told:
-                self.told[name] = at + len(added)
-                self.room -= 0 if name == EVIDENCE else len(added)
-                for frame in frames.grown(name, added):
-                    self.tell(frame)
-
-    def _leave(self, name: str) -> None:
-        if name not in self.left:
-            self.left.append(name)
+        try:
+            added = files.read(path, EVIDENCE_ROOM - at if name == EVIDENCE else max(0, self.room), at)
+        except FileNotFoundError:
+            return
+        except OSError:  # too large, or no plain file: a suite may put anything there
+            if name not in self.left:
+                self.left.append(name)
+            return
+        if added or name not in self.told:
+            self.told[name] = at + len(added)
+            self.room -= 0 if name == EVIDENCE else len(added)
+            for frame in frames.grown(name, added):
+                self.tell(frame)
 
     def rest(self) -> None:
         """Tell every other file."""
@@ -82,6 +85,17 @@ def unpack(bundle: Path, project: Path) -> None:
                 path.write_bytes(content.read())
 
 
+def variables() -> dict[str, str]:
+    """What the suite is given: an allow-list, whatever the image, the manifest or the Secret set beside it.
+
+    ``PYTEST_ADDOPTS`` may select tests, ``PYTHONOPTIMIZE`` switches asserts off: neither is a person's decision about a
+    release. The harness is found where it is, which in an image may be by ``PYTHONPATH`` only.
+    """
+    named = os.environ.get(VARIABLES, "").split(",")
+    given = {name: os.environ[name] for name in (*lifeline.PASSED_ON, *_OF_THE_CLUSTER, *named) if name in os.environ}
+    return given | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+
+
 def run(work: Path, bundle: Path, command: list[str]) -> int:
     """Run the command to its end, or to the pod's; its exit status."""
     project, records = work / PROJECT, work / RECORDS
@@ -89,12 +103,13 @@ def run(work: Path, bundle: Path, command: list[str]) -> int:
     unpack(bundle, project)
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: told_to_end.set())
+    lifeline.adopt()
     courier = Courier(records)
     courier.tell(Frame(kind="begun", name=__version__))
     with (records / OUTPUT).open("wb") as output:
         child = subprocess.Popen(
             command, cwd=project, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, "VERDIGRIS_EVIDENCE": str(records / EVIDENCE)}, start_new_session=True,
+            env={**variables(), "VERDIGRIS_EVIDENCE": str(records / EVIDENCE)}, start_new_session=True,
         )  # fmt: skip
     while not told_to_end.is_set():
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -106,6 +121,7 @@ def run(work: Path, bundle: Path, command: list[str]) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     status = child.wait()
+    lifeline.end_all()
     if status < 0 and not reason:
         reason = f"killed by signal {-status}"
     courier.grow(EVIDENCE)

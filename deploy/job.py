@@ -11,13 +11,13 @@ import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from deploy import __version__
 from deploy.bundle import bundle
-from deploy.courier import PROJECT, RECORDS
+from deploy.courier import PROJECT, RECORDS, VARIABLES
 from deploy.errors import PlatformError, SettingsError, UsageError, VerdigrisError
 from deploy.frames import MARK, Frame, Reader
 from deploy.model import Color
@@ -29,13 +29,15 @@ from deploy.platform.kubernetes.reach import port_of
 from deploy.platform.kubernetes.suites import BUNDLE, FILE, WORK
 from deploy.platform.kubernetes.transport import Object
 from deploy.runner import OUTPUT, Place, Task
-from deploy.settings import Settings
+from deploy.settings import SecretReference, Settings
 
 LEFT = "left-in-the-pod.txt"
 POLL = 0.3
 """Seconds between two looks at a log."""
 LOOK = 1.0
 """Seconds between two looks at a pod."""
+_OF_PYTHON = ("PYTEST", "PYTHON", "LD_")
+"""How variables begin that a Secret does not set for a suite: they change what runs, not what it knows."""
 SPARE = 60
 """Seconds that a Job may take beside its start and its suite, where nobody ends it."""
 
@@ -82,12 +84,22 @@ class JobRunner:
         Raises:
             SettingsError: where there is no such Secret.
         """
+        return suites.known(self._secret) if self._secret else frozenset()
+
+    @cached_property
+    def _secret(self) -> Object | None:
         if self.job.secret is None:
-            return frozenset()
+            return None
         found = self.platform.cluster.get("Secret", self.job.secret)
         if found is None:
             raise SettingsError(f"kubernetes.job.secret: {self.platform.namespace} has no Secret {self.job.secret!r}")
-        return suites.known(found)
+        return found
+
+    def _variables(self, env: Mapping[str, str]) -> dict[str, str]:
+        database = self.settings.environment(self.environment).database
+        url = database.url if database is not None else None
+        named = {url.from_env} if isinstance(url, SecretReference) and url.from_env else set()
+        return variables(env, self._secret, named)
 
     @contextlib.contextmanager
     def start(self, task: Task) -> "Iterator[JobRun]":
@@ -104,7 +116,7 @@ class JobRunner:
             cluster.create(
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "binaryData": packed, "immutable": True}
             )
-            made = cluster.create(suites.job(self.job, name, self.holder, args, task.env, seconds))
+            made = cluster.create(suites.job(self.job, name, self.holder, args, self._variables(task.env), seconds))
             cluster.change("ConfigMap", name, suites.owned_by(made))
             yield run
         finally:
@@ -243,6 +255,12 @@ class JobRun:
         found = self.cluster.list("Event", fields=f"involvedObject.name={name}")
         said = [event.get("message", "") for event in found if event.get("type") == "Warning"]
         return f": {said[-1]}" if said else ""
+
+
+def variables(env: Mapping[str, str], secret: Object | None, named: set[str]) -> dict[str, str]:
+    """The variables of a run, and among them the names of those that the courier passes on to the suite."""
+    known = {key for key in (secret or {}).get("data") or () if not key.startswith(_OF_PYTHON)}
+    return {**env, VARIABLES: ",".join(sorted({*env, *named, *known}))}
 
 
 def _outcome(pod: Object) -> str:

@@ -22,6 +22,9 @@ from pathlib import Path
 
 MARK = "VERDIGRIS_SUITE_RUN"
 """The variable of every process of a run; the rest is found by it where there is no subreaper, or it was killed."""
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",
+             "PLAYWRIGHT_BROWSERS_PATH", "VERDIGRIS_CHROMIUM")  # fmt: skip
+"""The variables that a suite is given wherever it runs; what selects tests or changes Python is not among them."""
 SAID = "verdigris: ended what the suite left running: "
 """How the line of the output begins that names the processes that were left."""
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36

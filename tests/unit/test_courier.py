@@ -1,5 +1,6 @@
 """What a pod does with a suite, done by a process of this machine: unpack, run, tell everything to the log."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy import __version__, courier
@@ -15,6 +17,7 @@ from deploy.bundle import LIMIT, bundle
 from deploy.cli.chosen import with_runner
 from deploy.errors import SettingsError, UsageError
 from deploy.frames import Frame, Reader
+from deploy.job import variables
 from deploy.settings import Settings, load
 
 SETTINGS = """
@@ -173,3 +176,65 @@ def test_a_runner_without_an_image_is_refused(project: Settings) -> None:
     project.path.write_text(SETTINGS + 'runner = "job"\n')
     with pytest.raises(SettingsError, match='runner = "job" needs a table "job"'):
         load(project.path)
+
+
+SHOWS = """
+import json, os, subprocess, sys
+print(json.dumps(dict(os.environ)))
+"""
+HOSTILE = {
+    "PYTEST_ADDOPTS": "--ignore=smoke",
+    "PYTEST_PLUGINS": "other",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONSTARTUP": "/other.py",
+    "PYTHONWARNINGS": "ignore",
+    "PYTHONPATH": str(Path(courier.__file__).parents[1]) + ":/other",
+    "COVERAGE_PROCESS_START": "x",
+}
+WANTED = {"DATABASE_URL": "postgresql://x", "VERDIGRIS_EXPECT": "color=blue", "HOME": "/home"}
+
+
+def test_the_suite_in_a_pod_gets_the_variables_of_an_allow_list(
+    project: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an image or a manifest sets for pytest or Python does not reach it; what the settings name does."""
+    for name, value in {**HOSTILE, **WANTED}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(courier.VARIABLES, "DATABASE_URL,VERDIGRIS_EXPECT,NOT_THERE")
+    output, _ = started(project, tmp_path, SHOWS).communicate(timeout=60)
+    seen = json.loads(files(Reader().take(output.splitlines()))["output.log"])
+    assert {name: seen.get(name) for name in WANTED} == WANTED
+    assert seen["PYTHONPATH"] == str(Path(courier.__file__).parents[1])
+    assert not {name for name in seen if name.startswith(("PYTEST", "COVERAGE"))}
+    assert {name for name in seen if name.startswith("PYTHON")} == {"PYTHONPATH"}
+
+
+def test_a_secret_names_what_a_suite_knows_and_nothing_that_changes_python() -> None:
+    """Its keys and the database's variable are passed on, beside what the run has itself."""
+    secret = {
+        "data": {"DATABASE_URL": "eA==", "PYTEST_ADDOPTS": "eA==", "PYTHONOPTIMIZE": "MQ==", "LD_PRELOAD": "eA=="}
+    }
+    given = variables({"VERDIGRIS_EXPECT": "color=blue"}, secret, {"SHOP_DB"})
+    assert given == {"VERDIGRIS_EXPECT": "color=blue", courier.VARIABLES: "DATABASE_URL,SHOP_DB,VERDIGRIS_EXPECT"}
+    assert variables({"A": "b"}, None, set()) == {"A": "b", courier.VARIABLES: "A"}
+
+
+LEAVES = """
+import os, pathlib, subprocess, sys, time
+path = pathlib.Path(os.environ["VERDIGRIS_EVIDENCE"])
+os.mkfifo(path)
+os.mkfifo(path.with_name("junit.xml"))
+nap = f"import os, time; open({str(path.with_name('pid'))!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+subprocess.Popen([sys.executable, "-c", nap], start_new_session=True)
+while not path.with_name("pid").exists() or not path.with_name("pid").read_text():
+    time.sleep(0.01)
+"""
+
+
+def test_what_a_suite_in_a_pod_leaves_is_ended_and_no_pipe_is_waited_for(project: Settings, tmp_path: Path) -> None:
+    """A process in a session of its own, and a named pipe in the place of the evidence: it ends, and says so."""
+    output, _ = started(project, tmp_path, LEAVES).communicate(timeout=60)
+    reader = Reader()
+    told = files(reader.take(output.splitlines()))
+    assert reader.ended == Frame(kind="ended", status=0, left=("evidence.jsonl",))
+    assert not psutil.pid_exists(int(told["pid"]))
