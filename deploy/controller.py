@@ -15,7 +15,7 @@ from typing import TypeVar
 from deploy import recovery
 from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
-from deploy.journal import Confirmed, JournalStore, actor
+from deploy.journal import JournalStore, actor
 from deploy.model import Deployment, Outcome, Record, Step, now
 from deploy.platform import Platform, open_platform
 from deploy.prepare import prepare
@@ -79,15 +79,23 @@ class Controller:
                 record = record.with_changes(notes={**record.notes, "fewer tests": fewer_tests})
             return self._drive(record, partial(by_strategy, record), acknowledged=fewer_tests)
 
-    def rollback(self, reason: str = "") -> Record:
-        """Move the users back to the release that was live before."""
+    def rollback(self, reason: str = "", to: str | None = None) -> Record:
+        """Move the users back to the release that was live before, or to the one that is named.
+
+        If that is what ends an interrupted run, nothing more is done: its record is the answer.
+
+        Args:
+            to: a version or a color; needed for a release that a rollback took the users away from.
+        """
         with self._acting("rollback", recover=False):
-            self._recover_before_rollback()
-            to = self._insist(lambda: recovery.previous(self.platform, self.journal.read()))
-            record = self._new("rollback", to.release.version if to else "none")
+            ended = self._recover_before_rollback()
+            if ended is not None and ended.outcome is Outcome.ROLLED_BACK and to is None:
+                return ended
+            goal, refusal = self._insist(lambda: recovery.destination(self.platform, self.journal.read(), to))
+            record = self._new("rollback", goal.release.version if goal else to or "none")
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
-            return self._drive(record, lambda tools: recovery.rollback(record, tools, to))
+            return self._drive(record, lambda tools: recovery.rollback(record, tools, goal, refusal))
 
     def recover(self) -> Record | None:
         """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired."""
@@ -224,10 +232,12 @@ class Controller:
             identity = self.platform.live().identity
             self._attempt("the audit log was not written", lambda: self.records.adopted(adopted, identity))
 
-    def _recover_before_rollback(self) -> None:
+    def _recover_before_rollback(self) -> Record | None:
         """The same, but nothing of it keeps the users from going back, or comes before that."""
-        self._attempt("could not finish an interrupted run", partial(self._recover_run, chores=False))
+        found: list[Record | None] = []
+        self._attempt("could not finish an interrupted run", lambda: found.append(self._recover_run(chores=False)))
         self._attempt("the live color is not known by name", self._adopt)
+        return found[0] if found else None
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""
@@ -333,12 +343,7 @@ class Controller:
         return Record.model_validate(record.model_dump() | self.redactor.value(said))
 
     def _write(self, record: Record) -> None:
-        journal = self.journal.read()
-        changes: dict[str, object] = {"record": record}
-        if record.finished and record.outcome is Outcome.CONFIRMED:
-            changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
-            changes["previous"] = record.live
-        self.journal.write(journal.model_copy(update=changes))
+        self.journal.write(self.journal.read().with_record(record))
 
 
 @contextlib.contextmanager

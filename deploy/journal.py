@@ -17,7 +17,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from deploy.errors import PlatformError, Refused
-from deploy.model import SCHEMA, Deployment, Record, Value, now
+from deploy.model import SCHEMA, Deployment, Outcome, Record, Value, now
 
 
 class Confirmed(Value):
@@ -37,6 +37,34 @@ class Journal(Value):
     confirmed: Confirmed | None = None
     previous: Deployment | None = None
     """Who was live before the last confirmed release; a rollback restores it where it was taken down."""
+    taken_back: Deployment | None = None
+    """The release that users were last moved away from by a rollback, a person's or a watch's, since one was confirmed.
+    No rollback moves them onto it again unless a person names it."""
+
+    def with_record(self, record: Record) -> "Journal":
+        """The journal with ``record`` in it, and what it says of later rollbacks when it is the last of its run."""
+        changes: dict[str, object] = {"record": record}
+        if record.finished and record.outcome is Outcome.CONFIRMED:
+            changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
+            changes |= {"previous": record.live, "taken_back": None}
+        elif record.finished and record.outcome is Outcome.ROLLED_BACK:
+            changes["taken_back"] = _left(record)
+        return self.model_copy(update=changes)
+
+
+def _left(record: Record) -> Deployment | None:
+    """Whom the users were moved away from by a run that rolled back."""
+    if record.action == "rollback":
+        return record.live
+    if record.release is None or record.candidate is None:
+        return None
+    return Deployment(
+        color=record.candidate,
+        release=record.release,
+        generation=record.generation,
+        deployed=record.started,
+        verified=record.verified,
+    )
 
 
 class Holder(Value):

@@ -16,6 +16,7 @@ from deploy.platform import Platform
 from deploy.release import keep, settle
 from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
 
+NOTHING = "there is nothing to go back to: no other release was live here before"
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
 
 
@@ -98,17 +99,18 @@ def _finish_rollback(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     yield finish(record.with_changes(switched=True), Outcome.ROLLED_BACK)
 
 
-def rollback(record: Record, tools: Tools, to: Deployment | None) -> Flow:
+def rollback(record: Record, tools: Tools, to: Deployment | None, refusal: str = "") -> Flow:
     """Move the users to the color that was live before, on a person's word.
 
     Args:
         to: who was live before, as the platform or the journal remembers it.
+        refusal: why there is nobody, if that was found out already.
     """
     yield record
     traffic = tools.platform.live()
     live = tools.platform.standing(traffic.color) if traffic.color else None
     if to is None or traffic.color is None:
-        text = "there is nothing to go back to: no other release was live here before"
+        text = refusal or NOTHING
         yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
         return
     if not to.verified:
@@ -206,6 +208,46 @@ def previous(platform: Platform, journal: Journal) -> Deployment | None:
     if standing is not None and standing.verified and standing.kept_until is not None:
         return standing
     return remembered if remembered is not None and remembered.color is not live else None
+
+
+def destination(platform: Platform, journal: Journal, to: str | None = None) -> tuple[Deployment | None, str]:
+    """Where a rollback moves the users, or why it does not.
+
+    What users were moved away from by the last rollback is no place to go back to: a second rollback in a row, typed
+    again or by somebody else, would move them onto the release that was objected to. A person may name it.
+
+    Args:
+        to: a version or a color that a person named.
+    """
+    live, left = platform.live(), journal.taken_back
+    if to is not None:
+        return _named(platform, journal, to)
+    found = previous(platform, journal)
+    if left is None or live.color is None or (found is not None and found.release != left.release):
+        return found, "" if found is not None else NOTHING
+    present = platform.standing(live.color)
+    where = in_place(live.color, present.release.version if present else "an unknown release")
+    text = f"the users were moved away from {left.release.version} by the last rollback, and are on {where}"
+    return None, f"{text}; to move them onto {left.release.version} again, add --to {left.release.version}"
+
+
+def _named(platform: Platform, journal: Journal, to: str) -> tuple[Deployment | None, str]:
+    """The release that a person named, as it stands in the other place or is remembered there."""
+    live = platform.live().color
+    present = platform.standing(live) if live else None
+    if live is None or present is None:
+        return None, f"--to {to}: nobody is live, so there is nobody to move; release a version"
+    if to in (present.release.version, str(live)):
+        return None, f"--to {to}: the users are on {in_place(live, present.release.version)} already"
+    other = live if live is Color.LIVE else live.other
+    standing = platform.standing(other) if other is not live else None
+    known = [one for one in (standing, journal.previous, journal.taken_back) if one is not None and one.color is other]
+    known = [one for one in known if one.release != present.release]
+    for one in known:
+        if to in (one.release.version, str(one.color)):
+            return one, ""
+    others = ", ".join(dict.fromkeys(one.release.version for one in known)) or "none"
+    return None, f"--to {to}: no such release stands or stood in the other place; known there: {others}"
 
 
 def idle_color(traffic: Traffic, places: tuple[Color, ...] = COLORS) -> Color:

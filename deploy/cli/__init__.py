@@ -124,14 +124,18 @@ def release(
 @verdigris.command()
 @_options
 @click.option("--reason", default="", help="Why; it stands in the audit log.")
+@click.option("--to", metavar="RELEASE", help="A version or color; needed to move the users onto one just taken back.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def rollback(environment: str, settings: Path | None, reason: str, *, as_json: bool) -> int:
+def rollback(environment: str, settings: Path | None, reason: str, to: str | None, *, as_json: bool) -> int:
     """Move the users back to the release that was live before."""
     from deploy.cli.console import Console
     from deploy.controller import Controller
+    from deploy.model import Outcome
 
     controller = Controller(_settings(settings), environment, Console(quiet=as_json))
-    return _concluded(controller.rollback(reason), controller, as_json=as_json)
+    record = controller.rollback(reason, to)
+    code = _concluded(record, controller, as_json=as_json)
+    return ExitStatus.CONFIRMED if record.outcome is Outcome.ROLLED_BACK else code  # also if it ended a dead release
 
 
 @verdigris.command()

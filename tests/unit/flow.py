@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from deploy.journal import Confirmed, JournalFile
+from deploy.journal import JournalFile
 from deploy.model import Color, Deployment, Kind, Objection, Outcome, Record, SuiteResult
 from deploy.platform.fake import FakePlatform
 from deploy.probe import Probe
-from deploy.recovery import previous, recover, rollback
+from deploy.recovery import destination, recover, rollback
 from deploy.rolling import by_strategy
 from deploy.samples import Sample
 from deploy.settings import Environment
@@ -151,13 +151,15 @@ class Shop:
         made = record(version, self.journal.next_generation(), required=SUITES)
         return self.drive(by_strategy(made, self.tools(platform, made.generation)))
 
-    def rollback(self, die_at: int | None = None, platform: FakePlatform | None = None) -> Record:
+    def rollback(
+        self, die_at: int | None = None, platform: FakePlatform | None = None, to: str | None = None
+    ) -> Record:
         """Recover, then move the users back."""
         platform = platform or self.platform(die_at)
         self.recover(platform)
-        to = previous(platform, self.journal.read())
-        made = record(to.release.version if to else "none", self.journal.next_generation(), action="rollback")
-        return self.drive(rollback(made, self.tools(platform, made.generation), to))
+        goal, refusal = destination(platform, self.journal.read(), to)
+        made = record(goal.release.version if goal else "none", self.journal.next_generation(), action="rollback")
+        return self.drive(rollback(made, self.tools(platform, made.generation), goal, refusal))
 
     def recover(self, platform: FakePlatform | None = None) -> Record | None:
         """Bring what a dead process left to an end."""
@@ -180,12 +182,7 @@ class Shop:
         """Journal each record before its effect, as the controller does."""
         last: Record | None = None
         for last in flow:
-            journal = self.journal.read()
-            changes: dict[str, object] = {"record": last}
-            if last.finished and last.exit_status == 0 and last.action == "release":
-                changes["confirmed"] = Confirmed(release_id=last.id, version=last.version, tests=last.tests)
-                changes["previous"] = last.live
-            self.journal.write(journal.model_copy(update=changes))
+            self.journal.write(self.journal.read().with_record(last))
             self.check()
         assert last is not None
         return last

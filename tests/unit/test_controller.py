@@ -89,3 +89,26 @@ def test_nothing_of_an_earlier_run_keeps_users_from_going_back(make_shop: Callab
     assert shop.live == ONE
     with pytest.raises(Conflict, match="nobody can say what it is"):
         controller(shop, platform, tmp_path).release(THREE)
+
+
+def test_a_rollback_that_ends_an_interrupted_release_is_done_with_that(
+    make_shop: Callable[..., Shop], tmp_path: Path
+) -> None:
+    """The run died in its watch: the users go back to who was live before it, and not one release further."""
+    shop = make_shop(ONE, TWO)
+    died(shop, THREE, Step.WATCH)
+    assert shop.live == THREE
+    record = controller(shop, shop.platform(), tmp_path).rollback("it is broken")
+    assert (record.version, record.outcome) == (THREE, Outcome.ROLLED_BACK)
+    assert shop.live == TWO
+
+
+def test_a_second_rollback_names_the_release_it_would_go_to(make_shop: Callable[..., Shop], tmp_path: Path) -> None:
+    """Refused with both releases and the option; with it, done."""
+    shop = make_shop(ONE, TWO)
+    assert controller(shop, shop.platform(), tmp_path).rollback().exit_status is ExitStatus.CONFIRMED
+    record = controller(shop, shop.platform(), tmp_path).rollback()
+    assert (record.exit_status, shop.live) == (ExitStatus.REFUSED, ONE)
+    assert f"--to {TWO}" in record.objections[0].text
+    assert controller(shop, shop.platform(), tmp_path).rollback(to=TWO).exit_status is ExitStatus.CONFIRMED
+    assert shop.live == TWO

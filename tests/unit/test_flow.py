@@ -1,5 +1,6 @@
 """A release is a generator of records that may be left at any of them, and at any effect between them."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -266,13 +267,91 @@ def test_a_fenced_run_moves_nobody(shop: Shop) -> None:
     assert shop.live == ONE
 
 
-def test_a_person_goes_back_to_who_was_live_before(make_shop: Callable[..., Shop]) -> None:
-    """And from there forward again: both had the users."""
+def test_a_second_rollback_in_a_row_is_refused(make_shop: Callable[..., Shop]) -> None:
+    """It would move users onto the release just taken back; the objection names both releases and the option."""
     shop = make_shop(ONE, TWO)
     assert shop.rollback().exit_status is ExitStatus.CONFIRMED
     assert shop.live == ONE
+    for _ in range(2):
+        record = shop.rollback()
+        assert (record.exit_status, shop.live) == (ExitStatus.REFUSED, ONE)
+        assert record.objections[0].text == (
+            f"the users were moved away from {TWO} by the last rollback, and are on blue {ONE}; "
+            f"to move them onto {TWO} again, add --to {TWO}"
+        )
+
+
+@pytest.mark.parametrize("to", [TWO, "green"])
+def test_a_person_who_names_it_moves_users_onto_what_was_taken_back(make_shop: Callable[..., Shop], to: str) -> None:
+    """By its version or by its color; and then that is the one that a rollback alone does not undo."""
+    shop = make_shop(ONE, TWO)
     assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.rollback(to=to).exit_status is ExitStatus.CONFIRMED
     assert shop.live == TWO
+    assert shop.rollback().exit_status is ExitStatus.REFUSED
+    assert shop.rollback(to=ONE).exit_status is ExitStatus.CONFIRMED
+    assert shop.live == ONE
+
+
+@pytest.mark.parametrize(
+    ("to", "text"),
+    [
+        (TWO, f"--to {TWO}: the users are on green {TWO} already"),
+        ("green", f"--to green: the users are on green {TWO} already"),
+        ("9.9.9", f"--to 9.9.9: no such release stands or stood in the other place; known there: {ONE}"),
+    ],
+)
+def test_a_name_that_is_no_place_to_go_is_refused(make_shop: Callable[..., Shop], to: str, text: str) -> None:
+    """With what it would have to be."""
+    shop = make_shop(ONE, TWO)
+    record = shop.rollback(to=to)
+    assert (record.exit_status, record.objections[0].text) == (ExitStatus.REFUSED, text)
+    assert shop.live == TWO
+
+
+def test_a_named_release_that_was_never_verified_is_refused(make_shop: Callable[..., Shop]) -> None:
+    """A person's word moves users to what was proven once, not to anything."""
+    shop = make_shop(ONE, TWO)
+    platform = shop.platform()
+    kept = platform.standing(Color.BLUE)
+    assert kept is not None
+    platform.remember(kept.model_copy(update={"verified": False}))
+    record = shop.rollback(to=ONE)
+    assert record.exit_status is ExitStatus.REFUSED
+    assert "was never verified" in record.objections[0].text
+    assert shop.live == TWO
+
+
+def test_a_release_after_a_rollback_can_be_rolled_back(make_shop: Callable[..., Shop]) -> None:
+    """Confirmed again, it is a release like any other."""
+    shop = make_shop(ONE, TWO)
+    shop.rollback()
+    assert shop.release(TWO).outcome is Outcome.CONFIRMED
+    assert shop.rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == ONE
+
+
+def test_a_release_that_was_refused_in_between_changes_nothing_of_it(make_shop: Callable[..., Shop]) -> None:
+    """The last record is another one then, and what was taken back still stands beside."""
+    shop = make_shop(ONE, TWO)
+    shop.rollback()
+    platform = shop.platform()
+    platform.faults["prepare"] = PlatformError("nothing can be built")
+    with pytest.raises(PlatformError):
+        shop.release(THREE, platform=platform)
+    shop.recover()
+    assert shop.rollback().exit_status is ExitStatus.REFUSED
+    assert shop.live == ONE
+
+
+@pytest.mark.parametrize("at", range(0, 24, 2))
+def test_a_rollback_that_died_is_not_undone_by_the_next(make_shop: Callable[..., Shop], at: int) -> None:
+    """Killed at any moment and typed again: the users are where the first one was to take them."""
+    shop = make_shop(ONE, TWO)
+    with contextlib.suppress(Killed):
+        shop.rollback(at)
+    shop.rollback()
+    assert shop.live == ONE
 
 
 @pytest.mark.parametrize("version", [pytest.param(BAD_WATCH, id="taken-back"), pytest.param(BAD_SUITE, id="held")])

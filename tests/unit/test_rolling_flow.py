@@ -335,8 +335,11 @@ def test_a_person_goes_back_to_who_was_live_before(make_shop: Callable[..., Shop
     record = shop.rollback()
     assert (record.outcome, record.exit_status) == (Outcome.ROLLED_BACK, ExitStatus.CONFIRMED)
     assert shop.live == ONE
-    assert shop.rollback().exit_status is ExitStatus.REFUSED
-    assert shop.live == ONE
+    record = shop.rollback()
+    assert (record.exit_status, shop.live) == (ExitStatus.REFUSED, ONE)
+    assert f"to move them onto {TWO} again, add --to {TWO}" in record.objections[0].text
+    assert shop.rollback(to=TWO).exit_status is ExitStatus.CONFIRMED
+    assert shop.live == TWO
 
 
 def test_a_rollback_that_cannot_be_done_changes_nothing(make_shop: Callable[..., Shop]) -> None:
