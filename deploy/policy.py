@@ -1,4 +1,7 @@
-"""Every reason not to go on, each a small pure rule in a table. No objection: go on. Missing evidence objects."""
+"""Every reason not to go on, each a small pure rule in a table. No objection: go on. Missing evidence objects.
+
+The order of the table is that in which a person reads: what ended a run before what is missing for that reason.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -6,6 +9,9 @@ from datetime import date
 from deploy.evidence import SELECTION, Evidence, Tested
 from deploy.model import Identity, Kind, Objection, Value
 from deploy.settings import AllowedSkip
+
+MOST = 10
+"""How often a rule objects before the rest is folded into one objection."""
 
 
 class Case(Value):
@@ -65,10 +71,10 @@ def _nothing(case: Case) -> Iterator[tuple[Kind, str]]:
 
 def _complete(case: Case) -> Iterator[tuple[Kind, str]]:
     ran = {test.id for test in case.evidence.tests}
-    for missing in [test for test in case.frozen if test not in ran]:
-        yield Kind.NOT_VALID, f"{missing} was collected before the release and did not run"
-    for extra in sorted(ran - set(case.frozen)):
-        yield Kind.NOT_VALID, f"{extra} ran and was not collected before the release"
+    if missing := [test for test in case.frozen if test not in ran]:
+        yield Kind.NOT_VALID, _all(missing, "was collected before the release and did not run")
+    if extra := sorted(ran - set(case.frozen)):
+        yield Kind.NOT_VALID, _all(extra, "ran and was not collected before the release")
     if case.evidence.collected is None:
         yield Kind.NOT_VALID, "its evidence does not say what it collected"
     elif case.evidence.collected.deselected and not case.evidence.left_out:
@@ -81,13 +87,19 @@ def _complete(case: Case) -> Iterator[tuple[Kind, str]]:
 def _fewer(case: Case) -> Iterator[tuple[Kind, str]]:
     if case.confirmed is None or case.acknowledged:
         return
-    gone = [test for test in case.confirmed if test not in case.frozen]
-    if gone and len(case.frozen) < len(case.confirmed):
-        text = (
-            f"{len(case.frozen)} tests, the last confirmed release showed {len(case.confirmed)}; "
-            f"gone: {_some(gone)}; acknowledge it with --fewer-tests REASON"
-        )
+    if text := gone(case.confirmed, case.frozen):
         yield Kind.NOT_VALID, text
+
+
+def gone(confirmed: tuple[str, ...], present: tuple[str, ...]) -> str:
+    """Which tests of the last confirmed release are gone, by their ids: a new test does not stand in for a lost one."""
+    lost = [test for test in confirmed if test not in present]
+    if not lost:
+        return ""
+    new = [test for test in present if test not in confirmed]
+    text = f"{len(lost)} of the {len(confirmed)} tests that the last confirmed release showed are gone: {_some(lost)}"
+    added = f"; new: {_some(new)}" if new else ""
+    return f"{text}{added}; bring them back, or acknowledge it with --fewer-tests REASON"
 
 
 def _failures(case: Case) -> Iterator[tuple[Kind, str]]:
@@ -199,7 +211,8 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
 def _exit_status(case: Case) -> Iterator[tuple[Kind, str]]:
     closed = case.evidence.closed
     if closed is not None and closed.exit_status not in (0, 1):
-        yield Kind.NOT_VALID, f"pytest ended with exit status {closed.exit_status}"
+        why = f": {case.error}" if case.error else ""
+        yield Kind.NOT_VALID, f"pytest ended with exit status {closed.exit_status}{why}"
     elif closed is not None and closed.exit_status == 1 and not case.evidence.count("failed", "error"):
         yield Kind.NOT_VALID, "pytest says that a test failed, the evidence shows none"
 
@@ -207,6 +220,7 @@ def _exit_status(case: Case) -> Iterator[tuple[Kind, str]]:
 RULES: dict[str, Callable[[Case], Iterator[tuple[Kind, str]]]] = {
     "ended": _ended,
     "closed": _closed,
+    "exit-status": _exit_status,
     "collect-error": _collect_errors,
     "nothing": _nothing,
     "complete": _complete,
@@ -220,22 +234,39 @@ RULES: dict[str, Callable[[Case], Iterator[tuple[Kind, str]]]] = {
     "duplicate": _duplicates,
     "identity": _identity,
     "answer": _answers,
-    "exit-status": _exit_status,
 }
 
 
 def objections(case: Case) -> tuple[Objection, ...]:
-    """Every reason not to believe a suite or not to go on after it, by the rules in their order."""
-    return tuple(
-        Objection(rule=name, kind=kind, text=text, suite=case.suite)
-        for name, rule in RULES.items()
-        for kind, text in rule(case)
-    )
+    """Every reason not to believe a suite or not to go on after it, by the rules in their order.
+
+    What a rule has to say many times is said :data:`MOST` times, so that it hides nothing else.
+    """
+    found: list[Objection] = []
+    for name, rule in RULES.items():
+        said = [Objection(rule=name, kind=kind, text=text, suite=case.suite) for kind, text in rule(case)]
+        for kind in dict.fromkeys(one.kind for one in said):
+            alike = [one for one in said if one.kind is kind]
+            found += alike if len(alike) <= MOST else [*alike[: MOST - 1], _rest(alike[MOST - 1 :])]
+    return tuple(found)
+
+
+def _rest(alike: list[Objection]) -> Objection:
+    """One objection for many of a rule; what they are about is how their texts begin."""
+    about = _some([one.text.split(" ")[0] for one in alike])
+    return alike[0].model_copy(update={"text": f"and {len(alike)} more like these: {about}; the evidence has them all"})
 
 
 def _first(test: Tested) -> str:
     lines = [line.strip() for line in test.reason.splitlines() if line.strip()]
     return lines[0][:300] if lines else "no reason was given"
+
+
+def _all(tests: list[str], said: str) -> str:
+    """What is said of one test, said of all of them."""
+    if len(tests) == 1:
+        return f"{tests[0]} {said}"
+    return f"{len(tests)} tests {said.replace('was ', 'were ')}: {_some(tests)}"
 
 
 def _some(names: list[str]) -> str:

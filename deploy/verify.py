@@ -14,9 +14,10 @@ from deploy import evidence
 from deploy.evidence import Evidence
 from deploy.gate import Gate, Run
 from deploy.journal import Confirmed
+from deploy.lifeline import SAID
 from deploy.model import Deployment, Kind, Objection, SuiteResult
 from deploy.platform import Rehearsed
-from deploy.policy import Case, objections
+from deploy.policy import Case, gone, objections
 
 Progress = Callable[[str, Evidence], None]
 
@@ -51,8 +52,21 @@ class Verifier:
                 stop.set()  # whoever breaks off here, by a signal, does not wait for what is slow to collect
         for suite, run in zip(suites, runs, strict=True):
             frozen[suite] = run.evidence.collected.ids if run.evidence.collected else ()
-            found += _uncollected(run)
-        return frozen, tuple(found)
+            found += _uncollected(run, self.gate.settings.root / self.gate.settings.suites[suite].folder)
+        return frozen, (*found, *self._fewer(frozen, {str(one.suite) for one in found}))
+
+    def _fewer(self, frozen: dict[str, tuple[str, ...]], uncollected: set[str]) -> list[Objection]:
+        """Tests of the last confirmed release that are gone, with their suite where that was taken out."""
+        if self.confirmed is None or self.acknowledged:
+            return []
+        required, found = self.gate.settings.environment(self.gate.environment).suites, []
+        for suite, confirmed in self.confirmed.tests.items():
+            text = gone(confirmed, frozen[suite]) if suite in frozen and suite not in uncollected else ""
+            if suite not in required and confirmed:
+                text = f"the suite {suite} is required no more: {gone(confirmed, ())}"
+            if text:
+                found.append(Objection(rule="fewer", kind=Kind.NOT_VALID, suite=suite, text=text))
+        return found
 
     def run(
         self,
@@ -140,7 +154,10 @@ class Verifier:
         return {test.id for test in tests if test.outcome in ("failed", "error")}
 
 
-def _uncollected(run: Run) -> list[Objection]:
+def _uncollected(run: Run, folder: Path) -> list[Objection]:
+    if not folder.is_dir():
+        text = f"its folder {folder.name} is not there: bring it back, or name it in suites.{run.suite}.folder"
+        return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
     problems = [f"{error.id} cannot be collected: {error.last_line[:300]}" for error in run.evidence.collect_errors]
     if problems:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
@@ -155,7 +172,11 @@ def _uncollected(run: Run) -> list[Objection]:
 
 
 def _errors(run: Run) -> str:
-    return " ".join(line for line in run.output.splitlines() if line.startswith("ERROR"))[:500]
+    """What pytest said that kept it from running: its usage errors, or else the last line of an internal one."""
+    lines = [line for line in run.output.splitlines() if not line.startswith(SAID)]
+    internal = [line.removeprefix("INTERNALERROR>").strip() for line in lines if line.startswith("INTERNALERROR>")]
+    said = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR")]
+    return (" ".join(said) or " ".join(filter(None, internal[-1:])))[:500]
 
 
 def _result(folder: str, run: Run, found: tuple[Objection, ...]) -> SuiteResult:

@@ -234,3 +234,72 @@ def test_26_a_load_whose_generator_was_saturated_is_not_valid(live_world: Callab
     for name in ("test_budget.py", "locustfile.py"):
         world.suite("performance", (HERE.parent / "performance" / name).read_text(), name)
     assert "the generator was saturated" in _held(world, ExitStatus.HELD_NOT_VALID, "skip")
+
+
+def _confirmed(world: World) -> World:
+    """1.0.0 is confirmed with its tests, so that the next release can have fewer."""
+    amend(world, 'suites = ["smoke"]', 'suites = ["smoke", "verification"]')
+    world.suite("verification", f"{GOOD}\n{GOOD.replace('test_good', 'test_better')}")
+    world.version("0.9.0")
+    assert world.release("0.9.0").outcome is Outcome.CONFIRMED
+    return world
+
+
+def _without_verification(world: World) -> None:
+    amend(world, 'suites = ["smoke", "verification"]', 'suites = ["smoke"]')
+
+
+def _renamed_test(world: World) -> None:
+    world.suite("verification", f"{GOOD}\n{GOOD.replace('test_good', 'test_best')}")
+
+
+def _lost_beside_new(world: World) -> None:
+    world.suite("verification", f"{GOOD}\n{GOOD.replace('test_good', 'test_new')}{GOOD.replace('good', 'newer')}")
+
+
+def _ignored(world: World) -> None:
+    world.suite("verification", GOOD, "test_more.py")
+    world.suite("verification", 'collect_ignore = ["test_it.py"]\n', "conftest.py")
+
+
+def _renamed_file(world: World) -> None:
+    (world.root / "verification" / "test_it.py").rename(world.root / "verification" / "test_other.py")
+
+
+FEWER = {
+    _without_verification: "the suite verification is required no more",
+    _renamed_test: "gone: verification/test_it.py::test_better; new: verification/test_it.py::test_best",
+    _lost_beside_new: "1 of the 2 tests",
+    _ignored: "gone: verification/test_it.py::test_good, verification/test_it.py::test_better",
+    _renamed_file: "new: verification/test_other.py::test_good",
+}
+
+
+@pytest.mark.parametrize("how", FEWER, ids=lambda how: how.__name__.strip("_"))
+def test_tests_that_are_gone_are_said_in_prepare_and_need_a_word(
+    live_world: Callable[..., World], how: Callable[[World], None]
+) -> None:
+    """By their ids, not by their number: nothing is touched, until a person acknowledges it."""
+    world = _confirmed(live_world())
+    how(world)
+    record = world.release("1.1.0")
+    came_to(world, Outcome.HELD, ExitStatus.HELD_NOT_VALID, "0.9.0")
+    assert [str(moment.step) for moment in record.timeline] == ["prepare", "done"]
+    assert rules(record) >= {"fewer"}, said(record)
+    assert FEWER[how] in said(record)
+    if how is _ignored:  # said for another reason too, which no word allows
+        return
+    done = world.command("release", "1.1.0", "--fewer-tests", "they moved elsewhere")
+    assert done.returncode == 0, done.stdout
+    assert "fewer tests: they moved elsewhere" in done.stdout
+
+
+def test_a_suite_whose_folder_is_not_there_is_refused(live_world: Callable[..., World]) -> None:
+    """Missing or renamed: what is required cannot be collected, whatever is acknowledged."""
+    world = _confirmed(live_world())
+    (world.root / "verification").rename(world.root / "verify")
+    for words in ((), ("--fewer-tests", "it is gone")):
+        done = world.command("release", "1.1.0", *words)
+        assert done.returncode == ExitStatus.REFUSED, done.stdout
+        assert "its folder verification is not there" in done.stdout
+    assert world.live() == "0.9.0"

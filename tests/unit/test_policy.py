@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.evidence import OUTCOMES, SELECTION, Closed, CollectError, Evidence, LeftOut, Stranger, Tested, Warned
 from deploy.model import Kind
-from deploy.policy import RULES, Case, objections
+from deploy.policy import MOST, RULES, Case, objections
 from deploy.settings import AllowedSkip
 from tests.unit.made import EXPECTED, IDS, OTHER, TODAY, case, collected, evidence, ran
 
@@ -69,6 +69,9 @@ ONLY = [
     ),
     pytest.param("answer", case(ran(FIRST, answers=0)), id="one-test-asked-nobody"),
     pytest.param("fewer", case(confirmed=(*IDS, "smoke/test_a.py::test_gone")), id="fewer-than-last-confirmed"),
+    pytest.param(
+        "fewer", case(confirmed=(IDS[0], "smoke/test_a.py::test_old", IDS[2])), id="a-lost-test-beside-a-new-one"
+    ),
     pytest.param("failure", case(ran(FIRST, "failed", reason="no")), id="a-failed-test"),
     pytest.param("failure", case(ran(FIRST, "error", reason="no")), id="an-error-in-a-fixture"),
     pytest.param("skip", case(ran(FIRST, "skipped")), id="a-skip-nobody-allowed"),
@@ -132,7 +135,8 @@ def test_a_case_is_caught_by_its_rule_alone(rule: str, bad: Case) -> None:
 @pytest.mark.parametrize(("rule", "bad"), ONLY)
 def test_without_its_rule_a_bad_case_goes_through(monkeypatch: pytest.MonkeyPatch, rule: str, bad: Case) -> None:
     """No other rule stands in for the one that is taken out."""
-    monkeypatch.delitem(RULES, rule)
+    others = {name: one for name, one in RULES.items() if name != rule}  # a copy, for the order of the table matters
+    monkeypatch.setattr("deploy.policy.RULES", others)
     assert objections(bad) == ()
 
 
@@ -146,7 +150,8 @@ def test_every_rule_has_a_case_that_only_it_catches() -> None:
     [
         pytest.param(case(ran(FIRST, "skipped"), allow_skips=(ALLOWED,)), id="a-skip-with-leave-until-today"),
         pytest.param(case(confirmed=(*IDS, "gone"), acknowledged="it was wrong"), id="fewer-tests-acknowledged"),
-        pytest.param(case(confirmed=(IDS[0], "renamed", IDS[2])), id="as-many-tests-as-before"),
+        pytest.param(case(confirmed=IDS[:2]), id="more-tests-than-before"),
+        pytest.param(case(confirmed=(*IDS[1:], IDS[0])), id="the-same-tests-in-another-order"),
         pytest.param(case(demands="application"), id="application-where-it-is-demanded"),
         pytest.param(case(ran(FIRST, answers=0, used={"certificate": 1})), id="a-certificate-was-read"),
         pytest.param(case(ran(FIRST, answers=0, no_target="it reads a file")), id="a-test-marked-no-target"),
@@ -184,6 +189,59 @@ def test_an_objection_names_its_suite_and_the_test() -> None:
     (objection,) = objections(case(ran(FIRST, "failed", reason="\n  E  no answer\nmore")))
     assert objection.suite == "smoke"
     assert objection.text == f"{FIRST} failed: E  no answer"
+
+
+MANY = tuple(f"smoke/test_m.py::test_{number}" for number in range(29))
+
+
+def test_many_tests_that_did_not_run_are_one_objection_and_its_cause_comes_first() -> None:
+    """One line for 29 tests, after what kept them from running."""
+    stopped = evidence(collected=collected(ids=MANY), tests=(), closed=closed(4, 0))
+    found = objections(case(evidence=stopped, frozen=MANY, error="Chromium needs certutil"))
+    assert [one.rule for one in found] == ["exit-status", "nothing", "complete", "identity"]
+    assert found[0].text == "pytest ended with exit status 4: Chromium needs certutil"
+    assert found[2].text == (
+        f"29 tests were collected before the release and did not run: {MANY[0]}, {MANY[1]}, {MANY[2]} and 26 more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tests", "rule"),
+    [
+        pytest.param([ran(one, "failed", reason="no") for one in MANY], "failure", id="failures"),
+        pytest.param([ran(one, "skipped", reason="no") for one in MANY], "skip", id="skips"),
+        pytest.param([ran(one, attempts=2) for one in MANY], "rerun", id="reruns"),
+    ],
+)
+def test_what_a_rule_says_of_many_tests_is_folded(tests: list[Tested], rule: str) -> None:
+    """Nine by name, then their number; nothing else is hidden behind them."""
+    failed = int(rule == "failure")
+    it = evidence(collected=collected(ids=MANY), tests=tuple(tests), closed=closed(failed, 29))
+    found = [one for one in objections(case(evidence=it, frozen=MANY)) if one.rule == rule]
+    assert len(found) == MOST
+    assert found[0].text.startswith(MANY[0])
+    assert found[-1].text.startswith(f"and 20 more like these: {MANY[9]}, {MANY[10]}, {MANY[11]} and 17 more")
+
+
+@pytest.mark.parametrize("number", [MOST, MOST + 1])
+def test_a_few_of_a_kind_are_all_said(number: int) -> None:
+    """Up to the limit each has its own objection."""
+    tests = MANY[:number]
+    it = evidence(
+        collected=collected(ids=tests), tests=tuple(ran(one, "failed") for one in tests), closed=closed(1, number)
+    )
+    found = [one for one in objections(case(evidence=it, frozen=tests)) if one.rule == "failure"]
+    assert len(found) == MOST
+    assert found[-1].text.startswith("and 2 more" if number > MOST else MANY[9])
+
+
+def test_lost_and_new_tests_are_named() -> None:
+    """A rename shows as both, with what to do."""
+    (found,) = objections(case(confirmed=(IDS[0], "smoke/test_a.py::test_old", IDS[2])))
+    assert found.text == (
+        "1 of the 3 tests that the last confirmed release showed are gone: smoke/test_a.py::test_old; "
+        f"new: {IDS[1]}; bring them back, or acknowledge it with --fewer-tests REASON"
+    )
 
 
 def test_a_collect_error_without_a_text_is_an_objection_all_the_same() -> None:
