@@ -67,7 +67,10 @@ class Gate:
 
     def collect(self, suite: str, folder: Path, stop: threading.Event | None = None) -> Run:
         """Collect a suite's tests without running one."""
-        return self._run(suite, folder, "candidate", None, ["--collect-only", "-q"], stop=stop)
+        chosen, more = self.settings.environment(self.environment), {}
+        if self.runner is self.here and chosen.ca and (chosen.url or "").startswith("https:"):
+            more["VERDIGRIS_AUTHORITY"] = chosen.ca
+        return self._run(suite, folder, "candidate", None, ["--collect-only", "-q"], stop=stop, more=more)
 
     def run(
         self,

@@ -162,7 +162,7 @@ def _uncollected(run: Run, folder: Path) -> list[Objection]:
     if problems:
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text) for text in problems]
     if run.ended or run.exit_status not in (0, 5):
-        said = _errors(run) or " ".join(run.output.splitlines()[-1:])[:500]
+        said = _errors(run) or next((line for line in reversed(run.output.splitlines()) if line.strip()), "")[:500]
         how = run.ended or f"pytest ended with {run.exit_status}"
         text = f"its tests cannot be collected: {how}" + (f": {said}" if said else "")
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]

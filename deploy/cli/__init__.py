@@ -94,12 +94,21 @@ def down(environment: str, settings: Path | None, confirm: str | None, *, forget
 @click.argument("version")
 @_options
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def plan(version: str, environment: str, settings: Path | None, *, as_json: bool) -> None:
-    """What a release of VERSION would do; changes nothing."""
-    from deploy.cli.overview import planned
+def plan(version: str, environment: str, settings: Path | None, *, as_json: bool) -> int:
+    """What a release of VERSION would do, and what would refuse it before anything is touched; changes nothing.
 
-    content = planned(_settings(settings), environment, version)
+    The tests are collected, so that what they need and is not there is known. If a release would be refused or held for
+    it, that is the exit status.
+    """
+    from deploy.cli.overview import planned
+    from deploy.cli.verifying import collected
+
+    loaded = _settings(settings)
+    content = planned(loaded, environment, version)
+    found, code = collected(loaded, environment)
+    content |= found
     _say(json.dumps(content, indent=1) if as_json else _lines(content))
+    return code
 
 
 @verdigris.command()

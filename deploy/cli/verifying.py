@@ -2,6 +2,8 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from deploy import evidence
@@ -57,6 +59,27 @@ def verified(
         "objections": [_said(objection) for objection in found],
         "verdict": "passed" if not found else "not passed",
         "records": str(folder),
+    }
+    return content, int(exit_status_of(found)) if found else int(ExitStatus.CONFIRMED)
+
+
+def collected(settings: Settings, environment: str) -> tuple[dict[str, Any], int]:
+    """What a release would collect, and what keeps it from that; its files are kept nowhere.
+
+    Suites that run as a Job are not collected: a plan starts nothing in a cluster, and this machine needs nothing of
+    what they need.
+    """
+    chosen = settings.environment(environment)
+    if chosen.kubernetes is not None and chosen.kubernetes.runner == "job":
+        return {"tests": "collected in the cluster when it is released", "objections": []}, int(ExitStatus.CONFIRMED)
+    platform = open_platform(settings, environment)
+    suites, confirmed = chosen.suites, platform.journal.read().confirmed
+    with TemporaryDirectory(prefix="verdigris-plan-") as folder:
+        gate = Gate(settings, environment, platform, "plan")
+        frozen, found = Verifier(gate, Path(folder), confirmed, None).collect(suites)
+    content = {
+        "tests": [f"{suite}: {len(ids)} test{'' if len(ids) == 1 else 's'}" for suite, ids in frozen.items()],
+        "objections": [_said(objection) for objection in found],
     }
     return content, int(exit_status_of(found)) if found else int(ExitStatus.CONFIRMED)
 

@@ -131,6 +131,7 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     from deploy.plugin.carrier import Carrier
     from deploy.plugin.collection import Collection
     from deploy.plugin.context import EXPECT
+    from deploy.plugin.prerequisites import Prerequisites
     from deploy.plugin.proof import Proof
     from deploy.plugin.recorder import Recorder
     from deploy.plugin.selection import SELECTION, Selection
@@ -141,6 +142,7 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     collection, carrier = Collection(context, config), Carrier(context)
     manager.register(collection, "verdigris-collection")
     manager.register(carrier, "verdigris-carrier")
+    manager.register(Prerequisites(context), "verdigris-prerequisites")
     if hasattr(config, "workerinput"):
         return
     path = os.environ.get("VERDIGRIS_EVIDENCE")

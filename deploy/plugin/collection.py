@@ -110,19 +110,8 @@ class Collection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Say what was left out, and what is missing on this machine, before anything is begun."""
+        """Say what was left out, before anything is begun."""
         self._look_for_left_out(session)
-        if any("page" in getattr(item, "fixturenames", ()) for item in session.items):
-            if not session.config.pluginmanager.hasplugin("playwright"):
-                raise pytest.UsageError(
-                    "the frontend tests need pytest-playwright; run: python -m pip install pytest-playwright"
-                )
-            from deploy.plugin.browser import chromium
-            from deploy.plugin.trust import authorities, certutil
-
-            chromium()
-            if authorities(target.address for target in self.context.targets.values()):
-                certutil()
 
     def _look_for_left_out(self, session: pytest.Session) -> None:
         collected = {item.nodeid for item in session.items}
@@ -155,7 +144,6 @@ def _is_test(collector: Any, name: str, obj: object) -> bool:
         return bool(collector.istestclass(obj, name))
     function = inspect.unwrap(getattr(obj, "__func__", obj)) if callable(obj) else None
     return inspect.isfunction(function) and bool(collector.istestfunction(obj, name))
-
 
 def suite_of(path: Path, settings: Settings) -> str | None:
     """The suite that a file belongs to."""

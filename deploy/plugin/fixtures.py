@@ -126,7 +126,7 @@ def database(pytestconfig: pytest.Config) -> "Iterator[psycopg.Connection[Any]]"
     import psycopg
 
     context = pytestconfig.stash[CONTEXT]
-    url = _database_url(context)
+    url = database_url(context)
     if url is None:
         pytest.fail(
             f"environment {context.name!r} describes no database: add a table environments.{context.name}.database"
@@ -165,7 +165,8 @@ def _noting(psycopg: ModuleType) -> Any:
     return Noting
 
 
-def _database_url(context: Context) -> str | None:
+def database_url(context: Context) -> str | None:
+    """The address of the application's database; ``None`` where the settings describe none."""
     if "rehearsal" in context.targets:
         return os.environ[REHEARSAL].split(" ")[1]
     if context.environment.platform == "local":
