@@ -19,6 +19,8 @@ from deploy.verify import Verifier
 
 T = TypeVar("T")
 Flow = Generator[Record, None, None]
+BEAT = 0.5
+"""Seconds between two signs that a watch goes on."""
 PAUSE = 0.1
 """Seconds between two looks, or two tries."""
 
@@ -132,6 +134,20 @@ class Beside(Generic[T]):
             self._result = self._action()
         except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
             self._error = error
+
+
+def beating(beat: Callable[[], None], watched: Callable[[float, int, int], None]) -> Callable[[float, int, int], None]:
+    """Told like ``watched`` that the watch got on, and shows a guardian that it does."""
+    last = 0.0
+
+    def told(seconds: float, samples: int, lost: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= BEAT:
+            last = time.monotonic()
+            beat()
+        watched(seconds, samples, lost)
+
+    return told
 
 
 def rolls(platform: Platform) -> bool:

@@ -240,10 +240,12 @@ def _say(text: str) -> None:
 
 
 def _short(identity: str | None) -> str:
-    from deploy.model import Identity, in_place
+    from deploy.model import in_place
 
-    found = Identity.parse(identity) if identity else None
-    return in_place(found.color, found.version) if found else "nobody"
+    if identity is None:
+        return "nobody"
+    known = dict(part.split("=", 1) for part in identity.split(";") if "=" in part)
+    return in_place(known.get("color", "live"), known.get("version", "unknown"))
 
 
 def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
