@@ -15,7 +15,7 @@ from typing import TypeVar
 from deploy import recovery
 from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
-from deploy.journal import Confirmed, JournalStore, actor, outcome_of
+from deploy.journal import Confirmed, JournalStore, actor
 from deploy.model import Deployment, Kind, Outcome, Record, Step, now
 from deploy.platform import Platform, open_platform
 from deploy.prepare import located, prepare
@@ -25,7 +25,7 @@ from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.safeguard import Reserve, Safeguard
 from deploy.settings import Settings
-from deploy.tools import PAUSE, Flow, Signals, Tools, beating, in_words, objecting, taking_signals, unknown
+from deploy.tools import PAUSE, Flow, Signals, Tools, beating, in_words, objecting, outcome_of, taking_signals, unknown
 from deploy.verify import Verifier
 from deploy.watcher import Detached, Silent, Watcher
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from deploy.errors import PlatformError, Refused
 from deploy.holder import seen
-from deploy.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Value, now
+from deploy.model import SCHEMA, Color, Deployment, Record, Release, Value, now
 
 GUARDIAN = "guardian"
 """The actor of what nobody asked for: an interrupted run that was finished without a person."""
@@ -250,36 +250,6 @@ def _take(file: IO[str]) -> None:
             raise Refused(f"the environment is held: {holder or 'by another process'}; wait for it to end") from None
         else:
             return
-
-
-def outcome_of(record: Record) -> dict[str, object]:
-    """What a journal keeps of a record that is finished, when another one takes its place."""
-    if not record.finished or record.outcome is None or record.action == "candidate":
-        return {}
-    status = int(record.exit_status) if record.exit_status is not None else None
-    kept: dict[str, object] = {
-        "last": Finished(
-            id=record.id, action=record.action, version=record.version, outcome=str(record.outcome), exit_status=status
-        )
-    }
-    if record.outcome is Outcome.CONFIRMED:
-        kept["undone"] = None
-    elif record.outcome is Outcome.ROLLED_BACK and (undone := _undone(record)) is not None:
-        kept["undone"] = undone
-    return kept
-
-
-def _undone(record: Record) -> Undone | None:
-    """The release that users are no longer on, and why."""
-    if record.action == "rollback":
-        if record.live is None:
-            return None
-        reason = f"on request: {record.notes.get('reason') or 'no reason was given'}"
-        return Undone(color=record.live.color, release=record.live.release, at=now(), reason=reason)
-    if record.release is None or record.candidate is None:
-        return None
-    reason = record.objections[0].text if record.objections else "no reason was recorded"
-    return Undone(color=record.candidate, release=record.release, at=now(), reason=f"by its watch: {reason}")
 
 
 def parse(text: str, where: str) -> Journal:

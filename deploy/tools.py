@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
-from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
+from deploy.journal import Finished, Undone
+from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of, now
 from deploy.platform import Platform
 from deploy.probe import Probe
 from deploy.settings import Environment
@@ -189,6 +190,38 @@ def finish(record: Record, outcome: Outcome) -> Record:
         outcome = Outcome.REFUSED if exit_status_of(record.objections) is ExitStatus.REFUSED else outcome
     status = fixed[outcome] if outcome in fixed else exit_status_of(record.objections)
     return record.at(Step.DONE, str(outcome), outcome=outcome, exit_status=status)
+
+
+def outcome_of(record: Record) -> dict[str, object]:
+    """What a journal keeps of a record that is finished, when another one takes its place."""
+    if not record.finished or record.outcome is None or record.action == "candidate":
+        return {}
+    status = int(record.exit_status) if record.exit_status is not None else None
+    kept: dict[str, object] = {
+        "last": Finished(
+            id=record.id, action=record.action, version=record.version, outcome=str(record.outcome), exit_status=status
+        )
+    }
+    if record.outcome is Outcome.CONFIRMED:
+        kept["undone"] = None
+    elif record.outcome is Outcome.ROLLED_BACK and (undone := _undone(record)) is not None:
+        kept["undone"] = undone
+    return kept
+
+
+def _undone(record: Record) -> Undone | None:
+    """The release that users are no longer on, and why."""
+    if record.action == "rollback":
+        if record.live is None:
+            return None
+        reason = f"on request: {record.notes.get('reason') or 'no reason was given'}"
+        return Undone(color=record.live.color, release=record.live.release, at=now(), reason=reason)
+    if record.release is None or record.candidate is None:
+        return None
+    reason = record.objections[0].text if record.objections else "no reason was recorded"
+    watched = any(moment.step is Step.WATCH for moment in record.timeline)
+    by = "its watch" if watched else "itself"
+    return Undone(color=record.candidate, release=record.release, at=now(), reason=f"by {by}: {reason}")
 
 
 def objecting(record: Record, rule: str, kind: Kind, text: str) -> Record:
