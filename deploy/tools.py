@@ -1,5 +1,7 @@
 """What the flow of a release acts with, and how a record is finished."""
 
+import inspect
+import os
 import signal
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Generic, TypeVar, cast
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
@@ -22,6 +25,8 @@ T = TypeVar("T")
 Flow = Generator[Record, None, None]
 BEAT = 0.5
 """Seconds between two signs that a watch goes on."""
+SOON = 0.02
+"""Seconds after which a signal that came in the middle of an import is looked at again."""
 PAUSE = 0.1
 """Seconds between two looks, or two tries."""
 
@@ -68,19 +73,24 @@ def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
     functions, never ``SIG_IGN``: a program that is started meanwhile begins with the defaults again.
     """
 
-    def receive(number: int, _frame: object) -> None:
+    def receive(number: int, frame: FrameType | None) -> None:
+        if (
+            _imports(frame) > importing
+        ):  # an exception in there leaves its lock held, and every thread that imports waits for ever
+            threading.Timer(SOON, os.kill, (os.getpid(), number)).start()
+            return
         take(signal.Signals(number).name)
 
-    def ignore(_number: int, _frame: object) -> None: ...
+    def ignore(_number: int, _frame: FrameType | None) -> None: ...
 
-    def handlers() -> Iterator[tuple[signal.Signals, Callable[[int, object], None]]]:
+    def handlers() -> Iterator[tuple[signal.Signals, Callable[[int, FrameType | None], None]]]:
         yield from ((number, receive) for number in _ASKED)
         for names, handler in ((_ENDING, receive), (_STOPPING, ignore)):
             for number in filter(None, (getattr(signal, name, None) for name in names)):
                 if signal.getsignal(number) is signal.SIG_DFL:
                     yield number, handler
 
-    before = {}
+    before, importing = {}, _imports(inspect.currentframe())
     for number, handler in handlers():
         with suppress(ValueError, OSError):  # not in the main thread: its owner has the signals
             before[number] = signal.signal(number, handler)
@@ -89,6 +99,15 @@ def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
+
+
+def _imports(frame: FrameType | None) -> int:
+    """How many frames of the import system are in a stack."""
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename == "<frozen importlib._bootstrap>"
+        frame = frame.f_back
+    return count
 
 
 @dataclass
