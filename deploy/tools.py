@@ -74,9 +74,8 @@ def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
     """
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if (
-            _imports(frame) > importing
-        ):  # an exception in there leaves its lock held, and every thread that imports waits for ever
+        # An exception in the middle of an import leaves its lock held, and every thread that imports waits for ever.
+        if _imports(frame) > importing:
             threading.Timer(SOON, os.kill, (os.getpid(), number)).start()
             return
         take(signal.Signals(number).name)
