@@ -37,6 +37,8 @@ class Records:
         self.redactor = redactor
         self.told = told
         self.audit = platform.audit
+        self.notified: set[tuple[str, str]] = set()
+        """Runs and outcomes that somebody was notified of: a run that is finished in several attempts is told once."""
 
     def folder(self, record: Record) -> Path:
         """Where the records of a release stand."""
@@ -56,6 +58,10 @@ class Records:
 
     def notify(self, record: Record, report: Path | None = None) -> None:
         """Tell whoever the settings name."""
+        key = (record.id, str(record.outcome))
+        if key in self.notified:
+            return
+        self.notified.add(key)
         if problem := notify(self.settings.environment(self.name), record, report, self.settings.root):
             self.told(problem)
 
