@@ -41,6 +41,8 @@ class Death:
     """Seconds until the users' route named the old color."""
     back: float = float("nan")
     """Seconds until the last request was sent that the candidate answered; 0 where there was none after the kill."""
+    ended: float = float("inf")
+    """``time.time()`` when it was looked at; the next release begins after it."""
     wrong: list[str] = field(default_factory=list)
     manual: bool = False
 
@@ -118,6 +120,7 @@ def _kill(world: World) -> Death:
         death.manual = True
         return death
     death.wrong = list(_found(world))
+    death.ended = time.time()
     print(f"back after {death.routed:.3f} s{''.join('; ' + text for text in death.wrong)}", file=sys.stderr, flush=True)
     return death
 
@@ -150,12 +153,12 @@ def _await(condition: Callable[[], bool], seconds: float) -> bool:
 
 def _backs(deaths: list[Death], samples: list[Sample]) -> None:
     """Until when users were still answered by the candidate, by what each of them saw."""
-    ends = [*[one.at for one in deaths[1:]], float("inf")]
-    for one, end in zip(deaths, ends, strict=True):
-        until = min(end, one.at + PATIENCE)
-        late = [s.at - one.at for s in samples if one.at <= s.at < until and f"version={CANDIDATE};" in str(s.identity)]
-        after = [s for s in samples if one.at + max(late, default=0) < s.at < until]
-        one.back = max(late, default=0.0) if after and not one.manual else float("nan")
+    for one in deaths:
+        seen = [sample for sample in samples if one.at <= sample.at < one.ended]
+        late = [s.at - one.at for s in seen if f"version={CANDIDATE};" in str(s.identity)]
+        last = max(late, default=0.0)
+        after = any(sample.at > one.at + last for sample in seen)
+        one.back = last if after and not one.manual else float("nan")
 
 
 def _megabytes(world: World) -> float:

@@ -13,8 +13,9 @@ def sample(at: float, version: str) -> Sample:
 
 def test_users_are_back_when_the_last_of_them_met_the_candidate() -> None:
     """By what users saw, not by what the route says."""
-    deaths = [Death(at=10, routed=0.1), Death(at=40, routed=0.1)]
+    deaths = [Death(at=10, routed=0.1, ended=11), Death(at=40, routed=0.1)]
     samples = [sample(9, CANDIDATE), sample(10.1, CANDIDATE), sample(10.4, CANDIDATE), sample(10.5, LIVE)]
+    samples.append(sample(39, CANDIDATE))  # the next release, before it is killed
     _backs(deaths, [*samples, sample(40.2, LIVE)])
     assert [round(one.back, 3) for one in deaths] == [0.4, 0.0]
 
