@@ -28,6 +28,8 @@ BACK_SECONDS = 2.0
 MEGABYTES = 40.0
 PATIENCE = 20.0
 """Seconds after which a person would have to do something."""
+AFTER = 0.5
+"""Seconds for which users are still looked at when the run is finished."""
 LIVE, CANDIDATE = "1.0.0", "1.1.0"
 
 
@@ -120,6 +122,7 @@ def _kill(world: World) -> Death:
         death.manual = True
         return death
     death.wrong = list(_found(world))
+    time.sleep(AFTER)
     death.ended = time.time()
     print(f"back after {death.routed:.3f} s{''.join('; ' + text for text in death.wrong)}", file=sys.stderr, flush=True)
     return death
