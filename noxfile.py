@@ -46,5 +46,5 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Every figure that is claimed; arguments name benchmarks."""
-    for name in session.posargs or ("startup", "switch", "crash"):
+    for name in session.posargs or ("startup", "switch", "crash", "guardian"):
         session.run(sys.executable, "-m", "bench", name, external=True)

@@ -14,6 +14,7 @@ from bench.figure import Figure
 BENCHMARKS = {
     "cluster": "bench.cluster",
     "crash": "bench.crash",
+    "guardian": "bench.guardian",
     "startup": "bench.startup",
     "switch": "bench.switch",
     "trouble": "bench.trouble",

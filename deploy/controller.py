@@ -16,16 +16,16 @@ from deploy import recovery
 from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
 from deploy.gate import Gate
 from deploy.journal import JournalStore, actor
-from deploy.model import Deployment, Outcome, Record, Step, now
+from deploy.model import Deployment, Kind, Outcome, Record, Step, now
 from deploy.platform import Platform, open_platform
-from deploy.prepare import prepare
+from deploy.prepare import located, prepare
 from deploy.probe import Probe
 from deploy.records import Records
 from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
 from deploy.safeguard import Reserve, Safeguard
 from deploy.settings import Settings
-from deploy.tools import PAUSE, Flow, Signals, Tools, in_words, taking_signals, unknown
+from deploy.tools import PAUSE, Flow, Signals, Tools, beating, in_words, objecting, taking_signals, unknown
 from deploy.verify import Verifier
 from deploy.watcher import Detached, Silent, Watcher
 
@@ -95,12 +95,18 @@ class Controller:
             record = self._new("rollback", goal.release.version if goal else to or "none")
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
+            if goal is not None:
+                record = record.with_changes(candidate=goal.color, release=goal.release)
             return self._drive(record, lambda tools: recovery.rollback(record, tools, goal, refusal))
 
-    def recover(self) -> Record | None:
-        """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired."""
+    def recover(self, ended: str = "") -> Record | None:
+        """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired.
+
+        Args:
+            ended: why somebody ended the run; it stands in the record and in the audit log.
+        """
         with self._acting("recover", recover=False):
-            record = self._recover()
+            record = self._recover(ended)
             self._attempt("a color whose rollback window is over is still there", self._retire_overdue)
             return record
 
@@ -114,10 +120,8 @@ class Controller:
         self._check(version)
         with self._acting(f"candidate {version}", receive=_interrupt):
             record = self._new("candidate", version)
-            traffic = self.platform.live()
-            color = recovery.idle_color(traffic, self.platform.places)
-            live = self.platform.standing(traffic.color) if traffic.color else None
-            record = record.with_changes(live=live, candidate=color)
+            color = recovery.idle_color(self.platform.live(), self.platform.places)
+            record = record.with_changes(candidate=color)
             self._write(record)
             try:
                 prepared, _ = prepare(record, self._tools(record))
@@ -153,12 +157,20 @@ class Controller:
             try:
                 with ExitStack() as lock:
                     self._insist(lambda: lock.enter_context(self.journal.lock(action)))
-                    if recover and (record := self._recover()) is not None:
-                        recovery.require_ended(record)
+                    if recover:
+                        self._guard()
+                        if (record := self._recover()) is not None:
+                            recovery.require_ended(record)
                     yield
+                    if not recover:  # users first
+                        self._guard()
             finally:
                 self._reserve.release()
                 self._do_afterwards()
+
+    def _guard(self) -> None:
+        """See that somebody finishes this run, or the next one, if it dies."""
+        self._attempt("nobody finishes a run that dies", self.platform.guard)
 
     def _do_afterwards(self) -> None:
         """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""
@@ -176,7 +188,7 @@ class Controller:
             generation = self._insist(self.journal.next_generation)
         started = now()
         stamp = re.sub(r"[^0-9T]", "", started)[:15]
-        return Record(
+        record = Record(
             id=f"{self.name}-{stamp}-{generation}-{action if action != 'release' else version}",
             action=action,
             environment=self.name,
@@ -187,6 +199,7 @@ class Controller:
             required=self.environment.suites,
             notes=self._facts(),
         ).at(Step.PREPARE, "the lock, who is live, the artifact, every test")
+        return located(record, self.platform)
 
     def _facts(self) -> dict[str, str]:
         """What every verdict says of the environment's settings."""
@@ -217,12 +230,12 @@ class Controller:
             generation=record.generation,
             signals=self.signals,
             told=self.watcher.told,
-            watched=self.watcher.watched,
+            watched=beating(self.journal.beat, self.watcher.watched),
         )
 
-    def _recover(self) -> Record | None:
+    def _recover(self, ended: str = "") -> Record | None:
         """End what a dead run left, then take what a person did by hand as it is."""
-        record = self._recover_run()
+        record = self._recover_run(ended)
         self._insist(self._adopt)
         return record
 
@@ -263,7 +276,7 @@ class Controller:
                 time.sleep(PAUSE * attempt)
         return action()
 
-    def _recover_run(self, *, chores: bool = True) -> Record | None:
+    def _recover_run(self, ended: str = "", *, chores: bool = True) -> Record | None:
         with _nothing_touched():
             record = self._insist(self.journal.read).record
         if record is None:
@@ -274,6 +287,8 @@ class Controller:
             return None
         self.watcher.told(f"{record.action} {record.version} was left at {record.step}; recovering")
         left = record.with_changes(generation=self._recovering_generation())
+        if ended:
+            left = objecting(left, "ended", Kind.NOT_CONCLUSIVE, ended)
         try:
             return self._drive(left, partial(recovery.recover, left), recovering=True)
         finally:  # its suites died before what they wrote was redacted; the users go first

@@ -9,15 +9,24 @@ import fcntl
 import getpass
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from pydantic import ValidationError
 
 from deploy.errors import PlatformError, Refused
-from deploy.model import SCHEMA, Deployment, Outcome, Record, Value, now
+from deploy.holder import seen
+from deploy.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Step, Value, now
+
+GUARDIAN = "guardian"
+"""The actor of what nobody asked for: an interrupted run that was finished without a person."""
+INSTANT = 0.1
+"""Seconds for which the lock is asked for: who only looks at it holds it for an instant."""
+FINISHING = 30.0
+"""Seconds for which a command waits while the guardian finishes an interrupted run."""
 
 
 class Confirmed(Value):
@@ -26,6 +35,25 @@ class Confirmed(Value):
     release_id: str
     version: str
     tests: dict[str, tuple[str, ...]]
+
+
+class Finished(Value):
+    """What the last finished release or rollback came to."""
+
+    id: str
+    action: str
+    version: str
+    outcome: str
+    exit_status: int | None
+
+
+class Undone(Value):
+    """A release that was verified and taken back: it may still stand in its color."""
+
+    color: Color
+    release: Release
+    at: str
+    reason: str
 
 
 class Journal(Value):
@@ -37,19 +65,55 @@ class Journal(Value):
     confirmed: Confirmed | None = None
     previous: Deployment | None = None
     """Who was live before the last confirmed release; a rollback restores it where it was taken down."""
+    last: Finished | None = None
+    """The last finished release or rollback, also while another one runs."""
+    undone: Undone | None = None
+    """The last release that was taken back, unless one was confirmed since."""
     taken_back: Deployment | None = None
     """The release that users were last moved away from by a rollback, a person's or a watch's, since one was confirmed.
     No rollback moves them onto it again unless a person names it."""
 
     def with_record(self, record: Record) -> "Journal":
         """The journal with ``record`` in it, and what it says of later rollbacks when it is the last of its run."""
-        changes: dict[str, object] = {"record": record}
+        changes: dict[str, object] = {"record": record, **outcome_of(record)}
         if record.finished and record.outcome is Outcome.CONFIRMED:
             changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
             changes |= {"previous": record.live, "taken_back": None}
         elif record.finished and record.outcome is Outcome.ROLLED_BACK:
             changes["taken_back"] = _left(record)
         return self.model_copy(update=changes)
+
+
+def outcome_of(record: Record) -> dict[str, object]:
+    """What a journal keeps of a record that is finished, when another one takes its place."""
+    if not record.finished or record.outcome is None or record.action == "candidate":
+        return {}
+    status = int(record.exit_status) if record.exit_status is not None else None
+    kept: dict[str, object] = {
+        "last": Finished(
+            id=record.id, action=record.action, version=record.version, outcome=str(record.outcome), exit_status=status
+        )
+    }
+    if record.outcome is Outcome.CONFIRMED:
+        kept["undone"] = None
+    elif record.outcome is Outcome.ROLLED_BACK and (undone := _undone(record)) is not None:
+        kept["undone"] = undone
+    return kept
+
+
+def _undone(record: Record) -> Undone | None:
+    """The release that users are no longer on, and why."""
+    if record.action == "rollback":
+        if record.live is None:
+            return None
+        reason = f"on request: {record.notes.get('reason') or 'no reason was given'}"
+        return Undone(color=record.live.color, release=record.live.release, at=now(), reason=reason)
+    if record.release is None or record.candidate is None:
+        return None
+    reason = record.objections[0].text if record.objections else "no reason was recorded"
+    watched = any(moment.step is Step.WATCH for moment in record.timeline)
+    by = "its watch" if watched else "itself"
+    return Undone(color=record.candidate, release=record.release, at=now(), reason=f"by {by}: {reason}")
 
 
 def _left(record: Record) -> Deployment | None:
@@ -74,9 +138,12 @@ class Holder(Value):
     actor: str
     action: str
     since: str
+    stopped: bool = False
+    """Whether its process is stopped (Ctrl-Z, a debugger), so that it does nothing."""
 
     def __str__(self) -> str:
-        return f"{self.action} by {self.actor} (pid {self.pid}, since {self.since})"
+        stopped = ", stopped" if self.stopped else ""
+        return f"{self.action} by {self.actor} (pid {self.pid}{stopped}, since {self.since})"
 
 
 def actor() -> str:
@@ -129,6 +196,9 @@ class JournalStore(Protocol):
 
     def lock(self, action: str) -> AbstractContextManager[None]:
         """Hold the environment for one action."""
+
+    def beat(self) -> None:
+        """Show that the holder of the lock is at work, while it writes nothing."""
 
 
 class JournalFile:
@@ -203,23 +273,43 @@ class JournalFile:
         except OSError as error:
             raise Refused(f"{self.folder}: the lock cannot be taken ({error.strerror}); nothing was touched") from None
         with opened as file:
+            _take(file)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = _holder(file.read())
-                raise Refused(
-                    f"the environment is held: {holder or 'by another process'}; wait for it to end"
-                ) from None
-            try:
-                with suppress(OSError):  # a full disk: who holds it is not said, but held it is
-                    file.truncate(0)
-                    file.write(Holder(pid=os.getpid(), actor=actor(), action=action, since=now()).model_dump_json())
-                    file.flush()
+                me = Holder(pid=os.getpid(), actor=actor(), action=action, since=now())
+                with suppress(OSError):  # on a full disk it is held all the same, only without a name
+                    os.ftruncate(file.fileno(), 0)
+                    os.write(file.fileno(), me.model_dump_json(exclude={"stopped"}).encode())
                 yield
             finally:
                 with suppress(OSError):
-                    file.truncate(0)
+                    os.ftruncate(file.fileno(), 0)
+
+    def beat(self) -> None:
+        """Touch the lock: a guardian takes a holder that never does for one that hangs."""
+        with suppress(OSError):
+            os.utime(self.folder / "lock")
+
+
+def _take(file: IO[str]) -> None:
+    """Take the lock; who only looks at it lets go in an instant, and a guardian in seconds.
+
+    Raises:
+        Refused: where somebody else holds it; the message names the holder.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = _holder(file.read())
+            patience = FINISHING if holder is not None and holder.actor == GUARDIAN else INSTANT
+            if time.monotonic() - began < patience:
+                time.sleep(0.01)
+                continue
+            raise Refused(f"the environment is held: {holder or 'by another process'}; wait for it to end") from None
+        else:
+            return
 
 
 def parse(text: str, where: str) -> Journal:
@@ -241,6 +331,8 @@ def parse(text: str, where: str) -> Journal:
 
 def _holder(text: str) -> Holder | None:
     try:
-        return Holder.model_validate_json(text)
+        holder = Holder.model_validate_json(text)
     except ValidationError:
         return None
+    process = seen(holder.pid)
+    return holder.model_copy(update={"stopped": process is not None and process.stopped})

@@ -7,7 +7,7 @@ and the migration, proved on a copy of the database with the live version and th
 from deploy.errors import NotReady, PlatformError, SettingsError
 from deploy.model import Color, Kind, Record, Traffic
 from deploy.platform import Platform
-from deploy.tools import Tools, noting, objecting, rolls
+from deploy.tools import Tools, in_words, noting, objecting, rolls
 
 
 def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
@@ -30,6 +30,21 @@ def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:
     if not record.objections and live is not None:
         record = _rehearse(record, tools)
     return record, traffic
+
+
+def located(record: Record, platform: Platform) -> Record:
+    """The record with who is live and where the version goes, before anything can end the run.
+
+    Of a rollback it is said elsewhere whereto it goes.
+    """
+    try:
+        traffic = platform.live()
+        live = platform.standing(traffic.color) if traffic.color else None
+    except Exception as error:  # noqa: BLE001 - the first step meets the same, and ends the run
+        return noting(record, "live", f"not known: {in_words(error)}")
+    if record.action == "rollback":
+        return record.with_changes(live=live)
+    return record.with_changes(live=live, candidate=candidate_place(platform, traffic))
 
 
 def candidate_place(platform: Platform, traffic: Traffic) -> Color:

@@ -37,6 +37,8 @@ class Records:
         self.redactor = redactor
         self.told = told
         self.audit = platform.audit
+        self.notified: set[tuple[str, str]] = set()
+        """Runs and outcomes that somebody was notified of: a run that is finished in several attempts is told once."""
 
     def folder(self, record: Record) -> Path:
         """Where the records of a release stand."""
@@ -56,6 +58,10 @@ class Records:
 
     def notify(self, record: Record, report: Path | None = None) -> None:
         """Tell whoever the settings name."""
+        key = (record.id, str(record.outcome))
+        if key in self.notified:
+            return
+        self.notified.add(key)
         if problem := notify(self.settings.environment(self.name), record, report, self.settings.root):
             self.told(problem)
 
@@ -80,7 +86,6 @@ class Records:
         if record.action == "candidate" or self.audit.mentions(record.id):
             return
         old = record.live.identity if record.live else None
-        new = record.release.identity(record.candidate) if record.release and record.candidate else None
         self.audit.append(
             entry(
                 actor=record.actor,
@@ -88,7 +93,7 @@ class Records:
                 environment=record.environment,
                 release=record.id,
                 from_identity=old.header() if old else None,
-                to_identity=new.header() if new else None,
+                to_identity=_tried(record),
                 outcome=str(record.outcome),
                 exit_status=record.exit_status,
                 reason="; ".join(objection.text for objection in record.objections)[:2000],
@@ -110,6 +115,16 @@ class Records:
                 reason=what,
             )
         )
+
+
+def _tried(record: Record) -> str | None:
+    """The identity that users were to meet, as much of it as is known of a run that ended early."""
+    if record.release is not None and record.candidate is not None:
+        return record.release.identity(record.candidate).header()
+    if record.action == "rollback":
+        return None  # there was nothing to go back to
+    color = f"color={record.candidate};" if record.candidate is not None else ""
+    return f"{color}version={record.version}"
 
 
 def _attempt(what: str, action: Callable[[], None]) -> None:

@@ -42,7 +42,7 @@ def recover(record: Record, tools: Tools, *, broke_off: bool = False) -> Flow:
         yield from _finish_rollback(record, tools, traffic)
     elif rolls(tools.platform):
         yield from rolling.recover(record, tools, broke_off=broke_off)
-    elif traffic.color is None or traffic.color != record.candidate:
+    elif traffic.color is None or traffic.color != record.candidate or record.release is None:
         yield from _not_switched(record, tools, broke_off=broke_off)
     elif record.step is Step.SETTLE:
         yield from settle(record.with_changes(switched=True), tools)

@@ -58,6 +58,7 @@ __all__ = [
     "WatchSettings",
     "find",
     "load",
+    "parse",
 ]
 
 FILE_NAME = "environments.toml"
@@ -239,12 +240,22 @@ def load(path: Path | None = None) -> Settings:
         if path.stat().st_size > SIZE_LIMIT:
             raise SettingsError(f"{path}: larger than {SIZE_LIMIT} bytes; that is no settings file")
         text = path.read_text(encoding="utf-8")
-        _refuse_depth(path, text)
-        data = tomllib.loads(text)
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; name the settings file with --settings") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
+    return parse(path, text)
+
+
+def parse(path: Path, text: str) -> Settings:
+    """The settings that ``text`` says, as if it stood in the file ``path``.
+
+    Raises:
+        SettingsError: naming file, line, key and what is accepted.
+    """
+    try:
+        _refuse_depth(path, text)
+        data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     if "path" in data:

@@ -249,6 +249,8 @@ class LocalSettings(Table):
     """Seconds within which it must be ready."""
     stable_seconds: float = Field(default=0.3, ge=0)
     """How long it must stay ready before it counts."""
+    guardian: bool = True
+    """Whether a small process finishes, at once and by itself, a run whose deployer died."""
     tls: bool = True
     """Whether users are served over HTTPS too."""
     env: dict[str, EnvValue] = Field(default_factory=dict)

@@ -1,5 +1,7 @@
 """What the flow of a release acts with, and how a record is finished."""
 
+import inspect
+import os
 import signal
 import threading
 import time
@@ -8,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Generic, TypeVar, cast
 
 from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
@@ -19,6 +22,10 @@ from deploy.verify import Verifier
 
 T = TypeVar("T")
 Flow = Generator[Record, None, None]
+BEAT = 0.5
+"""Seconds between two signs that a watch goes on."""
+SOON = 0.02
+"""Seconds after which a signal that came in the middle of an import is looked at again."""
 PAUSE = 0.1
 """Seconds between two looks, or two tries."""
 
@@ -65,19 +72,23 @@ def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
     functions, never ``SIG_IGN``: a program that is started meanwhile begins with the defaults again.
     """
 
-    def receive(number: int, _frame: object) -> None:
+    def receive(number: int, frame: FrameType | None) -> None:
+        # An exception in the middle of an import leaves its lock held, and every thread that imports waits for ever.
+        if _imports(frame) > importing:
+            threading.Timer(SOON, os.kill, (os.getpid(), number)).start()
+            return
         take(signal.Signals(number).name)
 
-    def ignore(_number: int, _frame: object) -> None: ...
+    def ignore(_number: int, _frame: FrameType | None) -> None: ...
 
-    def handlers() -> Iterator[tuple[signal.Signals, Callable[[int, object], None]]]:
+    def handlers() -> Iterator[tuple[signal.Signals, Callable[[int, FrameType | None], None]]]:
         yield from ((number, receive) for number in _ASKED)
         for names, handler in ((_ENDING, receive), (_STOPPING, ignore)):
             for number in filter(None, (getattr(signal, name, None) for name in names)):
                 if signal.getsignal(number) is signal.SIG_DFL:
                     yield number, handler
 
-    before = {}
+    before, importing = {}, _imports(inspect.currentframe())
     for number, handler in handlers():
         with suppress(ValueError, OSError):  # not in the main thread: its owner has the signals
             before[number] = signal.signal(number, handler)
@@ -86,6 +97,15 @@ def taking_signals(take: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
+
+
+def _imports(frame: FrameType | None) -> int:
+    """How many frames of the import system are in a stack."""
+    count = 0
+    while frame is not None:
+        count += frame.f_code.co_filename == "<frozen importlib._bootstrap>"
+        frame = frame.f_back
+    return count
 
 
 @dataclass
@@ -132,6 +152,20 @@ class Beside(Generic[T]):
             self._result = self._action()
         except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
             self._error = error
+
+
+def beating(beat: Callable[[], None], watched: Callable[[float, int, int], None]) -> Callable[[float, int, int], None]:
+    """Told like ``watched`` that the watch got on, and shows a guardian that it does."""
+    last = 0.0
+
+    def told(seconds: float, samples: int, lost: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= BEAT:
+            last = time.monotonic()
+            beat()
+        watched(seconds, samples, lost)
+
+    return told
 
 
 def rolls(platform: Platform) -> bool:

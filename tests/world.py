@@ -46,6 +46,7 @@ artifact = "versions/{{version}}"
 ready = "/readyz"
 ready_seconds = {ready_seconds}
 tls = {tls}
+guardian = {guardian}
 {local}
 """
 
@@ -66,7 +67,10 @@ def _free(port: int) -> bool:
 
 
 class World:
-    """The project in ``root``; ``close`` stops everything it started."""
+    """The project in ``root``; ``close`` stops everything it started.
+
+    Without ``guardian`` nobody recovers but the test itself.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class World:
         local: str = "",
         extra: str = "",
         ready_seconds: float = 8,
+        guardian: bool = False,
     ) -> None:
         self.root = root
         self.port = free_base()
@@ -91,6 +96,7 @@ class World:
             tls="true" if tls else "false",
             local=local,
             ready_seconds=ready_seconds,
+            guardian="true" if guardian else "false",
         )
         (root / "environments.toml").write_text(text + extra)
         self.suite("smoke", SMOKE)

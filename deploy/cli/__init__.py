@@ -167,12 +167,23 @@ def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
 @verdigris.command()
 @_options
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def status(environment: str, settings: Path | None, *, as_json: bool) -> None:
-    """Who is live, what stands where, what the last release came to, and what is going on now."""
-    from deploy.cli.overview import in_words, present
+@click.option("--exit-code", is_flag=True, help="End with what is wrong: 0 nothing, 10 problems, 15 an alarm.")
+def status(environment: str, settings: Path | None, *, as_json: bool, exit_code: bool) -> int:
+    """Who is live, what stands where, what the last release came to, and what is going on now.
+
+    The first line is an alarm if users are on a release that nobody watches, or if a person is needed: since when, and
+    the command that ends it. With --exit-code the exit status is 15 then, 10 if something else is a problem (a process
+    that does not run, an interrupted run that users never met), and 0 if nothing is.
+    """
+    from deploy.cli.console import clean
+    from deploy.cli.overview import exit_status, in_words, present
 
     content = present(_settings(settings), environment)
-    _say(json.dumps(content, indent=1) if as_json else _lines(in_words(content)))
+    said = in_words(content)
+    if not as_json and "alarm" in said:
+        _say(click.style(" ".join(clean(said.pop("alarm")).splitlines()), fg="red", bold=True))
+    _say(json.dumps(content, indent=1) if as_json else _lines(said))
+    return exit_status(content) if exit_code else ExitStatus.CONFIRMED
 
 
 @verdigris.command()
@@ -224,6 +235,7 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
     """Show the audit log and verify its chain."""
+    from deploy.cli.overview import moved_in_words
     from deploy.errors import PlatformError
     from deploy.platform import open_platform
 
@@ -237,7 +249,7 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
         _say(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
         return
     for entry in entries:
-        moved = f"{_short(entry.from_identity)} -> {_short(entry.to_identity)}"
+        moved = moved_in_words(entry)
         _say(f"{entry.at}  {entry.actor}  {entry.action:<8}  {moved:<36}  {entry.outcome} ({entry.exit_status})")
     _say(f"{len(entries)} lines, the chain is whole")
 
@@ -250,13 +262,6 @@ def _say(text: str) -> None:
         return
     except (OSError, ValueError) as error:
         _failed(f"the output could not be written: {error}", 0)
-
-
-def _short(identity: str | None) -> str:
-    from deploy.model import Identity, in_place
-
-    found = Identity.parse(identity) if identity else None
-    return in_place(found.color, found.version) if found else "nobody"
 
 
 def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from deploy.alarm import Alarm, alarm
+from deploy.audit import Entry
+from deploy.cli.console import clean
+from deploy.errors import ExitStatus
+from deploy.journal import Finished, Journal
 from deploy.model import COLORS, Color, Deployment, in_place
 from deploy.platform import Platform, open_platform
 from deploy.prepare import candidate_place
@@ -10,11 +15,15 @@ from deploy.settings import Environment, Settings
 
 def present(settings: Settings, environment: str) -> dict[str, Any]:
     """Who is live, what stands where, what the last release came to, and what is going on now."""
-    platform = open_platform(settings, environment)
-    file = platform.journal
-    journal, holder = file.read(), file.holder()
-    traffic = platform.live()
-    record = journal.record
+    return seen(open_platform(settings, environment), environment, settings.environment(environment).platform)
+
+
+def seen(platform: Platform, environment: str, kind: str) -> dict[str, Any]:
+    """The same of an open platform; an alarm, if there is one, comes first."""
+    holder, journal = platform.journal.holder(), platform.journal.read()  # a run that ends in between was held
+    traffic, record = platform.live(), journal.record
+    raised = alarm(journal, holder, traffic, environment)
+    problems = [str(raised)] if raised else []
     doing: str | None = None
     if holder is not None:
         doing = f"{holder}" + (f", at {record.step}" if record and not record.finished else "")
@@ -22,27 +31,44 @@ def present(settings: Settings, environment: str) -> dict[str, Any]:
         doing = (
             f"a {record.action} of {record.version} died at {record.step}; run: verdigris recover --env {environment}"
         )
-    last = None
-    if record is not None and record.finished:
-        last = {
-            "id": record.id,
-            "action": record.action,
-            "outcome": str(record.outcome),
-            "exit_status": record.exit_status,
-        }
+        problems += [] if raised else [doing]
+    last = last_of(journal)
     return {
+        **_alarm(raised),
         "environment": environment,
-        "platform": settings.environment(environment).platform,
+        "platform": kind,
         "users": {"url": platform.users().url, "https": platform.users().secure_url},
-        "live": _standing(platform, traffic.color) if traffic.color else None,
-        **{str(color): _standing(platform, color) for color in COLORS if color in platform.places},
-        "problems": platform.problems(),
-        "last": last,
+        "live": _standing(platform, traffic.color, journal) if traffic.color else None,
+        **{str(color): _standing(platform, color, journal) for color in COLORS if color in platform.places},
+        "problems": [*problems, *platform.problems()],
+        "last": last.model_dump(exclude={"version"}) if last else None,
         "now": doing,
     }
 
 
-def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
+def exit_status(content: dict[str, Any]) -> ExitStatus:
+    """What ``status --exit-code`` ends with."""
+    if "alarm" in content:
+        return ExitStatus.PERSON_NEEDED
+    return ExitStatus.HELD_FAILED if content["problems"] else ExitStatus.CONFIRMED
+
+
+def last_of(journal: Journal) -> Finished | None:
+    """The last finished release or rollback, also while another one runs."""
+    record = journal.record
+    if journal.last is not None or record is None or not record.finished:
+        return journal.last
+    status = int(record.exit_status) if record.exit_status is not None else None  # of a journal that kept none yet
+    return Finished(
+        id=record.id, action=record.action, version=record.version, outcome=str(record.outcome), exit_status=status
+    )
+
+
+def _alarm(raised: Alarm | None) -> dict[str, Any]:
+    return {"alarm": raised.model_dump()} if raised else {}
+
+
+def _standing(platform: Platform, color: Color, journal: Journal) -> dict[str, Any] | None:
     deployment: Deployment | None = platform.standing(color)
     if deployment is None:
         return None
@@ -56,7 +82,16 @@ def _standing(platform: Platform, color: Color) -> dict[str, Any] | None:
         "state": "running" if health.running else f"not running ({health.reason})",
         "verified": deployment.verified,
         "kept_until": deployment.kept_until,
+        **_undone(deployment, journal),
     }
+
+
+def _undone(deployment: Deployment, journal: Journal) -> dict[str, Any]:
+    """Why users are no longer on what stands there, if they were taken back from it."""
+    undone = journal.undone
+    if undone is None or (undone.color, undone.release) != (deployment.color, deployment.release):
+        return {}
+    return {"rolled_back": undone.reason} if deployment.deployed <= undone.at else {}  # not one stood up again since
 
 
 def in_words(content: dict[str, Any]) -> dict[str, Any]:
@@ -67,17 +102,37 @@ def in_words(content: dict[str, Any]) -> dict[str, Any]:
     for key in ("live",) if rolls else ("live", *COLORS):
         if (one := said[key]) is not None:
             kept = f", kept until {one['kept_until']}" if one["kept_until"] and one["color"] != live else ""
-            state = f"{one['state']}, {'verified' if one['verified'] else 'not verified'}{kept}"
+            state = f"{one['state']}, {'verified' if one['verified'] else 'not verified'}{_taken_back(one)}{kept}"
             who = f"{in_place(one['color'], one['version'])} (build {one['build']}, config {one['config']})"
             said[key] = f"{one['version']}, {state}" if key != "live" else f"{who}, {state}" if rolls else who
         elif key == "live":
             said[key] = "nobody"
         else:
             said[key] = "empty"
+    if (raised := said.get("alarm")) is not None:
+        said["alarm"] = str(Alarm.model_validate(raised))
     said["users"] = " and ".join(url for url in said["users"].values() if url)
     if (last := said["last"]) is not None:
         said["last"] = f"{last['action']} {last['id']}: {last['outcome']} (exit {last['exit_status']})"
     return {**said, "now": said["now"] or "nothing is going on"}
+
+
+def _taken_back(one: dict[str, Any]) -> str:
+    """A color that was rolled back does not say ``verified`` without more."""
+    reason = one.get("rolled_back")
+    return f", then rolled back {clean(str(reason)).splitlines()[0][:200]}" if reason else ""
+
+
+def moved_in_words(line: Entry) -> str:
+    """From whom to whom a line of the audit log moved the users, or was to move them."""
+    return f"{_who(line.from_identity)} -> {_who(line.to_identity)}"
+
+
+def _who(identity: str | None) -> str:
+    if identity is None:
+        return "nobody"
+    known = dict(part.split("=", 1) for part in identity.split(";") if "=" in part)
+    return in_place(known.get("color", "live"), known.get("version", "unknown"))
 
 
 def planned(settings: Settings, environment: str, version: str) -> dict[str, Any]:

@@ -256,6 +256,13 @@ class Platform(Protocol):
     def settled(self) -> None:
         """Give back what was held for a release that is decided; what must run once runs with who is live."""
 
+    def guard(self) -> None:
+        """See that whoever finishes interrupted runs here is at work; it is told if it had to be started.
+
+        Raises:
+            PlatformError: where it cannot be started.
+        """
+
     def up(self) -> list[str]:
         """Bring up what the environment needs, and restore what stood; says what it did."""
 

@@ -145,6 +145,7 @@ def _is_test(collector: Any, name: str, obj: object) -> bool:
     function = inspect.unwrap(getattr(obj, "__func__", obj)) if callable(obj) else None
     return inspect.isfunction(function) and bool(collector.istestfunction(obj, name))
 
+
 def suite_of(path: Path, settings: Settings) -> str | None:
     """The suite that a file belongs to."""
     for name, suite in settings.suites.items():

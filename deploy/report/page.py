@@ -14,7 +14,7 @@ from deploy.report.view import Fact, Link, View
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KNOWN_NOTES = ("switch observed", "deploy observed", "lost in the deploy", "profile")
-_ELSEWHERE = ("application", "left out")
+_ELSEWHERE = ("application", "left out", "live")
 
 
 def view(files: Files, links: tuple[Link, ...] = ()) -> View:
@@ -55,7 +55,7 @@ def _facts(record: Record) -> list[Fact]:
         Fact("when", text.day_and_clock(record.started)),
         Fact("how long", "not known" if lasted is None else text.duration(lasted)),
         Fact("environment", record.environment),
-        Fact("from", str(record.live.identity) if record.live else "nothing: no release had the users"),
+        Fact("from", _from(record)),
         Fact("to", _to(record)),
     ]
     if record.release and record.release.migration:
@@ -65,6 +65,12 @@ def _facts(record: Record) -> list[Fact]:
     facts += [Fact(name, record.notes[name]) for name in names]
     facts.append(Fact("required suites", ", ".join(record.required) or "none"))
     return [*facts, Fact("release", f"{record.id}, generation {record.generation}")]
+
+
+def _from(record: Record) -> str:
+    if record.live is not None:
+        return str(record.live.identity)
+    return record.notes.get("live") or "nothing: no release had the users"
 
 
 def _to(record: Record) -> str:

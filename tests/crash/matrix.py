@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from deploy.model import COLORS
+from deploy.platform.local import process as process_module
 from tests.crash.outcome import Kill, wrong
 from tests.crash.stage import LOGGED, FlowKind, Stage, other
 from tests.world import World
@@ -62,7 +63,7 @@ class LocalStage(Stage[World]):
 
 
 def strays(world: World) -> Iterator[str]:
-    """Processes of the world beyond its router and what stands in its colors."""
+    """Processes of the world beyond its router, its guardian and what stands in its colors."""
     platform: Any = world.controller().platform
     known = {}
     for color in COLORS:
@@ -73,11 +74,15 @@ def strays(world: World) -> Iterator[str]:
         if health.running:
             known[int(health.instance.split(":")[0])] = color
     router = json.loads((world.state / "router" / "process.json").read_text())["pid"]
+    guardian = process_module.remembered(world.state / "processes" / "guardian.json")
+    guards = {guardian.pid} if guardian is not None else set()
     for process in psutil.process_iter():
         try:
             mark = process.environ().get("VERDIGRIS_PROCESS", "")
             mine = mark.startswith(platform.mark) or str(world.root) in " ".join(process.cmdline())
-            if not mine or process.status() == psutil.STATUS_ZOMBIE or process.pid in (*known, router):
+            if not mine or process.status() == psutil.STATUS_ZOMBIE or process.pid in (*known, router, *guards):
+                continue
+            if mark.endswith(":guardian") and process.ppid() in guards:  # its worker, on its way out
                 continue
             if "bench.traffic" not in process.cmdline():
                 yield f"a stray process: {process.pid} {mark} {' '.join(process.cmdline())[:300]}"

@@ -246,6 +246,9 @@ class FakePlatform:
 
     # --- the environment itself --------------------------------------------------------------------------------
 
+    def guard(self) -> None:
+        """Nobody finishes an interrupted run but the next command."""
+
     def up(self) -> list[str]:
         """Restore what stood in the colors."""
         stopped = {color: place for color, place in self.world.places.items() if place.answering is None}

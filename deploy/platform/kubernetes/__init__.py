@@ -199,6 +199,9 @@ class KubernetesPlatform(Parts):
 
     # --- the environment itself --------------------------------------------------------------------------------
 
+    def guard(self) -> None:
+        """An interrupted run is finished by the next command."""
+
     def up(self) -> list[str]:
         """Apply every manifest but those that releases write, and restore a color that was scaled to nothing.
 

@@ -10,7 +10,7 @@ from deploy.journal import JournalFile, write_durably
 from deploy.model import COLORS, Color, Deployment, Release, Traffic, now
 from deploy.platform import database
 from deploy.platform.base import Address, Answer, Health, Rehearsed
-from deploy.platform.local import artifact, process, tls
+from deploy.platform.local import artifact, guarding, process, tls
 from deploy.platform.local.envoy import PLACES
 from deploy.platform.local.machine import Machine
 from deploy.platform.local.ports import require_free
@@ -65,6 +65,8 @@ class LocalPlatform(Observing, Machine):
             record = self.root / "services" / f"{name}.json"
             if service.command and not process.running(process.remembered(record)):
                 found.append(f"the service {name} does not run: run 'verdigris up'")
+        if problem := guarding.problem(self):
+            found.append(problem)
         stopped = (color for color in COLORS if self.standing(color) is not None and not self.health(color).running)
         return [*found, *(f"{color} does not run: run 'verdigris up' to restore it" for color in stopped)]
 
@@ -256,6 +258,11 @@ class LocalPlatform(Observing, Machine):
 
     # --- the environment itself --------------------------------------------------------------------------------
 
+    def guard(self) -> None:
+        """Start the guardian again if it died; an environment that is down needs none."""
+        if self.router.running() and guarding.start(self):
+            self.told("the guardian did not run; it runs again")
+
     def up(self) -> list[str]:
         """Start the router, the database and the services, and restore what stood in the colors."""
         did = []
@@ -274,6 +281,8 @@ class LocalPlatform(Observing, Machine):
                 require_free(port, "the router")
             self.router.start()
             did.append(f"router    Envoy, users at {self.users().url}")
+        if guarding.start(self):
+            did.append("guardian  finishes a run that dies")
         for color in COLORS:
             deployment = self.standing(color)
             if deployment is not None and not self.health(color).running:
@@ -285,7 +294,8 @@ class LocalPlatform(Observing, Machine):
 
     def down(self) -> list[str]:
         """Stop every process; data and memory stay."""
-        did = [place for place in PLACES if self.stop(place, grace=5)]
+        did = ["guardian"] if guarding.stop(self) else []
+        did += [place for place in PLACES if self.stop(place, grace=5)]
         records = {name: self.root / "services" / f"{name}.json" for name in self.environment.services}
         did += [name for name, record in records.items() if process.stop(f"{self.mark}:service:{name}", record)]
         if self.router.stop():

@@ -1,0 +1,150 @@
+"""When ``status`` raises the alarm: users on a release that nobody answers for, whatever the strategy."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from deploy.alarm import alarm
+from deploy.cli.overview import exit_status, in_words, last_of, seen
+from deploy.errors import PlatformError
+from deploy.journal import Finished, Holder, Journal
+from deploy.model import Color, Outcome, Record, Step, Traffic
+from tests.unit.flow import BAD_WATCH, GOOD, Killed, Shop
+from tests.unit.made import deployment, record, release
+
+ONE, TWO, _ = GOOD
+BACK = Traffic(color=Color.BLUE, identity=deployment(Color.BLUE, "1.0.0").identity, token="1")
+AWAY = Traffic(color=Color.GREEN, identity=deployment(Color.GREEN, "2.0.0").identity, token="2")
+ALIVE = Holder(pid=7, actor="a person", action="release of 2.0.0", since="2026-06-01T00:00:00.000Z")
+STEPS = tuple(step for step in Step if step is not Step.DONE)
+
+
+def left(step: Step, **changes: Any) -> Record:
+    """A release of 2.0.0 into green that stands at a step; 1.0.0 was live in blue."""
+    made = record(live=deployment(Color.BLUE, "1.0.0"), candidate=Color.GREEN, release=release())
+    for passed in STEPS[: STEPS.index(step) + 1]:
+        made = made.at(passed, "x")
+    return made.with_changes(**changes)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("traffic", [BACK, AWAY], ids=["not moved", "moved"])
+def test_a_run_that_died_raises_it_only_over_users_on_its_candidate(step: Step, traffic: Traffic) -> None:
+    """Before the switch nobody is exposed, and what is settling was confirmed."""
+    journaled = left(step)
+    raised = alarm(Journal(record=journaled), None, traffic, "shop")
+    exposed = traffic is AWAY and step in (Step.SWITCH, Step.WATCH, Step.ROLLBACK)
+    assert (raised is not None) is exposed
+    if raised is not None:
+        said = f"users are on green 2.0.0, a release that nobody watches: its release died at the step {step}"
+        assert raised.text == said
+        assert raised.command == "verdigris recover --env shop"
+        assert raised.since == next(one.at for one in journaled.timeline if one.step is Step.SWITCH)
+
+
+@pytest.mark.parametrize(("stopped", "raises"), [(False, False), (True, True)])
+def test_a_holder_watches_unless_it_is_stopped(stopped: bool, raises: bool) -> None:
+    """One that is stopped does nothing; the command says how it is ended."""
+    holder = ALIVE.model_copy(update={"stopped": stopped})
+    raised = alarm(Journal(record=left(Step.WATCH)), holder, AWAY, "shop")
+    assert (raised is not None) is raises
+    if raised is not None:
+        assert "its release is stopped at the step watch (pid 7)" in raised.text
+        assert raised.command == "kill -KILL 7; verdigris recover --env shop"
+
+
+def test_a_rollback_that_died_leaves_users_where_somebody_did_not_want_them() -> None:
+    """Somebody asked for it, so it is no smaller thing."""
+    live = deployment(Color.GREEN, "2.0.0")
+    asked = record("1.0.0", action="rollback", live=live, candidate=Color.BLUE, release=release("1.0.0"))
+    journal = Journal(record=asked.at(Step.ROLLBACK, "x"))
+    raised = alarm(journal, None, AWAY, "shop")
+    assert raised is not None
+    assert "users are on green 2.0.0, the rollback to 1.0.0 did not end" in raised.text
+    assert alarm(journal, None, BACK, "shop") is None
+
+
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.PERSON_NEEDED])
+def test_a_finished_run_raises_none(outcome: Outcome) -> None:
+    """Whatever it came to, as long as no person is needed."""
+    done = left(Step.WATCH).at(Step.DONE, "x", outcome=outcome, switched=True)
+    assert alarm(Journal(record=done), None, AWAY, "shop") is None
+
+
+@pytest.mark.parametrize(
+    ("live", "command"),
+    [
+        (deployment(Color.BLUE, "1.0.0"), "verdigris rollback --env shop"),
+        (None, "verdigris verify --env shop, or release a good version"),
+    ],
+)
+def test_a_person_who_is_needed_is_called(live: Any, command: str) -> None:
+    """Where users are, why, and what to do."""
+    done = left(Step.WATCH, live=live).at(Step.DONE, "x", outcome=Outcome.PERSON_NEEDED, switched=True)
+    raised = alarm(Journal(record=done), None, AWAY, "shop")
+    assert raised is not None
+    assert raised.text.startswith("a person is needed: users are on green 2.0.0, which was not confirmed")
+    assert raised.command == command
+
+
+@pytest.mark.parametrize("strategy", ["blue-green", "rolling"])
+def test_every_death_of_a_release_is_said_as_what_it_is(
+    tmp_path: Path, strategy: Literal["blue-green", "rolling"]
+) -> None:
+    """Killed at each of its moments: an alarm if users have the candidate and it is not confirmed, else a problem."""
+    exposed = 0
+    for number in range(100):
+        shop = Shop(tmp_path / str(number), strategy)
+        shop.release(ONE)
+        try:
+            shop.release(TWO, number)
+        except Killed:
+            pass
+        else:
+            break
+        left = shop.journal.read().record
+        assert left is not None
+        content = seen(shop.platform(), "shop", "fake")
+        if left.finished or left.version == ONE:  # it died before its first record, or after its last one
+            assert exit_status(content) == 0
+            continue
+        on_candidate = content["live"]["version"] == TWO and left.step is not Step.SETTLE
+        assert exit_status(content) == (15 if on_candidate else 10), (number, left.step)
+        assert next(iter(in_words(content))) == ("alarm" if on_candidate else "environment")
+        assert content["problems"]
+        exposed += on_candidate
+        shop.recover()
+        assert exit_status(seen(shop.platform(), "shop", "fake")) == 0
+    assert exposed
+
+
+def test_a_release_that_cannot_be_taken_back_keeps_the_alarm_up(tmp_path: Path) -> None:
+    """Until another record takes its place."""
+    shop = Shop(tmp_path / "shop")
+    shop.release(ONE)
+    platform = shop.platform()
+    calls = []
+
+    def hook(moment: str) -> None:
+        calls.append(moment)
+        if moment == "switch" and calls.count("switch") > 1:
+            raise PlatformError("nothing can be written")
+
+    platform.hook = hook
+    assert shop.release(BAD_WATCH, platform=platform).outcome is Outcome.PERSON_NEEDED
+    content = seen(shop.platform(), "shop", "fake")
+    assert exit_status(content) == 15
+    assert "a person is needed" in content["problems"][0]
+    shop.rollback()
+    assert exit_status(seen(shop.platform(), "shop", "fake")) == 0
+
+
+def test_a_journal_of_before_says_the_last_release_as_it_did() -> None:
+    """It kept none beside the present record; while one runs, nothing is said of one before."""
+    done = left(Step.WATCH).at(Step.DONE, "x", outcome=Outcome.ROLLED_BACK, exit_status=13)
+    assert last_of(Journal(record=done)) == Finished(
+        id=done.id, action="release", version="2.0.0", outcome="rolled back", exit_status=13
+    )
+    assert last_of(Journal(record=left(Step.WATCH))) is None
+    assert Journal.model_validate_json('{"schema_version": 1}').last is None
