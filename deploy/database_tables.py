@@ -1,10 +1,10 @@
 """The table ``database`` of an environment: where it is, and what a migration must show before it is run."""
 
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from deploy.forms import passwords
 from deploy.tables import EnvValue, Table
 
 
@@ -39,6 +39,6 @@ class DatabaseSettings(Table):
         if self.embedded and (self.admin is not None or self.sample):
             raise ValueError("admin and sample belong to a database with a url; an embedded one is copied whole")
         for key, value in (("url", self.url), ("admin", self.admin)):
-            if isinstance(value, str) and urlsplit(value).password:
+            if isinstance(value, str) and passwords(value):
                 raise ValueError(f'the {key} holds a password; use {key} = {{ from_env = "DATABASE_URL" }}')
         return self

@@ -62,7 +62,7 @@ class Records:
         if key in self.notified:
             return
         self.notified.add(key)
-        if problem := notify(self.settings.environment(self.name), record, report, self.settings.root):
+        if problem := notify(self.settings.environment(self.name), record, report, self.settings.root, self.redactor):
             self.told(problem)
 
     def _keep_traceback(self, record: Record, failure: BaseException) -> None:

@@ -2,86 +2,203 @@
 
 A secret is known by its value. What an application says of itself is nobody's to trust, so whatever a suite wrote, and
 every word of a record, goes through here before a person, a report or a log sees it.
+
+A *strong* value is taken out wherever it stands. A *weak* one, a word such as ``passed`` or ``postgres``, is taken out
+of free text only, as a whole word: names, keys and verdicts are what the evidence is made of.
 """
 
-import base64
-import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
 
+from pydantic import BaseModel
+
+from deploy import forms as forms_module
+from deploy import unfold
 from deploy.errors import SettingsError
-from deploy.settings import Environment, EnvValue, SecretReference
+from deploy.forms import SHORTEST, forms, known, weak
+from deploy.settings import Environment, SecretReference
+
+__all__ = ["INSTEAD", "SHORTEST", "Redactor", "forms", "known", "secrets"]
 
 INSTEAD = "[secret]"
-SHORTEST = 4
-"""Letters; a shorter one would take out half of every text."""
+FREE = frozenset({"text", "reason", "error", "url", "message", "request_body", "response_body", "notes"})
+"""Keys of records and evidence under which somebody's words stand; what stands under others is theirs by contract."""
+STRUCTURE = frozenset({"rule", "kind", "suite", "step", "at", "outcome", "id"})
+"""Keys that are structure wherever they stand."""
+GRAM = 6
+"""Letters of a secret beside a cut from which they count as a part of it."""
+_NOT_SECRET = {("kubernetes", "cluster")}
+"""What may be found elsewhere and is no secret: the messages about it must name it."""
+_CUT = re.compile(rb"\.{3,}|\xe2\x80\xa6|\\{1,2}u2026|&hellip;")
+_SEVERAL = re.compile(rb"\[secret\](?:\[secret\])+")
 
 
 def secrets(environment: Environment, root: Path) -> frozenset[str]:
-    """The values of an environment's secrets, as far as they can be read; passwords in addresses too."""
-    values: list[EnvValue] = [*environment.local.env.values()] if environment.local else []
-    values += [value for service in environment.services.values() for value in service.env.values()]
-    if environment.database is not None:
-        values += [value for value in (environment.database.url, environment.database.admin) if value is not None]
+    """The values of an environment's secrets, as far as they can be read, and what is secret in each of them."""
     found: set[str] = set()
-    for value in values:
-        if isinstance(value, SecretReference):
-            try:
-                text = value.read(root).strip()
-            except SettingsError:
-                continue
-            found |= {text, (urlsplit(text).password or "") if "://" in text else ""}
-    return frozenset(text for text in found if len(text) >= SHORTEST)
+    for reference in _references(environment):
+        try:
+            found |= known(reference.read(root))
+        except (SettingsError, ValueError):
+            continue
+    return frozenset(found)
 
 
-def forms(secret: str) -> tuple[str, ...]:
-    """A secret as text, in JSON, in a URL, in markup, and in Base64; the longest first."""
-    quoted = json.dumps(secret)[1:-1]
-    found = {
-        secret,
-        quoted,
-        json.dumps(quoted)[1:-1],
-        repr(secret)[1:-1],
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-        html.escape(secret),
-        html.escape(secret, quote=False),
-        base64.b64encode(secret.encode()).decode(),
-    }
-    return tuple(sorted(found, key=len, reverse=True))
+def _references(value: Any, path: tuple[str, ...] = ()) -> Iterator[SecretReference]:
+    """Every reference in a table, whatever it is called there."""
+    if isinstance(value, SecretReference):
+        if path not in _NOT_SECRET:
+            yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _references(getattr(value, name), (*path, name))
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _references(one, (*path, name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _references(one, path)
 
 
 class Redactor:
-    """Takes known secrets out of texts, values and files."""
+    """Takes known secrets out of texts, values, lines and files. Its patterns are made when they are first needed."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        every = sorted({form for value in values for form in forms(value)}, key=len, reverse=True)
-        self.pattern = re.compile("|".join(map(re.escape, every))) if every else None
-        self.bytes = re.compile(b"|".join(re.escape(form.encode()) for form in every)) if every else None
+        self.values = forms_module.pieces({value for value in values if len(value) >= SHORTEST})
+
+    @cached_property
+    def _strong(self) -> "re.Pattern[bytes] | None":
+        return forms_module.pattern(self.values)
+
+    @cached_property
+    def _words(self) -> "re.Pattern[bytes] | None":
+        return forms_module.words(self.values)
+
+    @cached_property
+    def _grams(self) -> dict[bytes, list[tuple[bytes, int]]]:
+        """Every few letters of a strong value, and where in it they stand: a part of it is found by its end."""
+        found: dict[bytes, list[tuple[bytes, int]]] = {}
+        for value in self.values:
+            if weak(value):
+                continue
+            for form in {value, json.dumps(value)[1:-1], repr(value)[1:-1]}:
+                raw = form.encode("utf-8", "surrogatepass")
+                for at in range(len(raw) - GRAM + 1):
+                    found.setdefault(raw[at : at + GRAM], []).append((raw, at))
+        return found
+
+    @property
+    def reach(self) -> int:
+        """Bytes within which every form of a value ends; what a reader in chunks must see at a time."""
+        return 16 * max(map(len, self.values), default=0) + 64
+
+    # --- text and values ---------------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
-        """The text without them."""
-        return self.pattern.sub(INSTEAD, text) if self.pattern else text
+        """Free text without them."""
+        return self._text(text, free=True)
 
-    def value(self, value: Any) -> Any:
+    def _text(self, text: str, *, free: bool) -> str:
+        data = text.encode("utf-8", "surrogatepass")
+        clean = self.raw(data, free=free, edges=free)
+        return text if clean is data else clean.decode("utf-8", "surrogatepass")
+
+    def value(self, value: Any, *, free: bool = False) -> Any:
         """The strings in lists and tables without them."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._text(value, free=free)
         if isinstance(value, dict):
-            return {key: self.value(one) for key, one in value.items()}
-        return [self.value(one) for one in value] if isinstance(value, (list, tuple)) else value
+            return {
+                self._text(key, free=False) if isinstance(key, str) else key: self.value(
+                    one, free=key not in STRUCTURE and (free or key in FREE)
+                )
+                for key, one in value.items()
+            }
+        return [self.value(one, free=free) for one in value] if isinstance(value, (list, tuple)) else value
 
-    def files(self, folder: Path) -> None:
-        """Every file of a folder without them; one without a secret is not touched."""
-        if self.bytes is None:
-            return
-        for path in folder.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                content = path.read_bytes()
-                if self.bytes.search(content):
-                    path.write_bytes(self.bytes.sub(INSTEAD.encode(), content))
+    def line(self, line: bytes, *, free: bool = False) -> bytes:
+        """A line of JSON without them, as valid as it was; any other line as free text.
+
+        Args:
+            free: whether everything in it is somebody's words, as in a file that a suite left.
+        """
+        if not self.values:
+            return line
+        try:
+            content = json.loads(line)
+            clean = self.value(content, free=free)
+        except (ValueError, RecursionError):
+            return self.raw(line)
+        if clean != content:
+            return json.dumps(clean).encode() + (b"\n" if line.endswith(b"\n") else b"")
+        return self.raw(line, free=False)  # what a reader of JSON does not see: a key that stands there twice
+
+    # --- bytes -------------------------------------------------------------------------------------------------
+
+    def raw(self, data: bytes, *, free: bool = True, edges: bool = False) -> bytes:
+        """Bytes without them; the same object where there is none.
+
+        Args:
+            free: whether weak values are taken out too, as words.
+            edges: whether the text may have been cut at its begin and its end.
+        """
+        return self.until(data, len(data), free=free, edges=edges)[0]
+
+    def until(
+        self, data: bytes, end: int, *, start: int = 0, free: bool = True, edges: bool = False
+    ) -> tuple[bytes, int]:
+        """The bytes from ``start`` on without what begins before ``end``, and up to where that leads."""
+        spans = [span for span in self._spans(data, start, free=free, edges=edges) if span[0] < end] if data else []
+        if not spans:
+            return (data if start == 0 and end == len(data) else data[start:end]), end
+        parts, at = [], start
+        for first, last in sorted(spans):
+            if last <= at:
+                continue
+            parts += [data[at:first], INSTEAD.encode()] if first >= at else []
+            at = last
+        end = max(end, at)
+        return _SEVERAL.sub(INSTEAD.encode(), b"".join([*parts, data[at:end]])), end
+
+    def _spans(self, data: bytes, start: int, *, free: bool, edges: bool) -> Iterator[tuple[int, int]]:
+        patterns = [one for one in (self._strong, self._words if free else None) if one is not None]
+        for pattern in patterns:
+            for match in pattern.finditer(data, start):
+                yield match.span()
+            for look in (unfold.escaped, unfold.wrapped):
+                for plain, places in look(data, start):
+                    for match in pattern.finditer(plain):
+                        yield places[match.start()], places[match.end()]
+        if self._grams:
+            yield from self._cut(data, start, edges=edges)
+
+    def _cut(self, data: bytes, start: int, *, edges: bool) -> Iterator[tuple[int, int]]:
+        """Parts of a secret beside the place where a text was cut: pytest shows ``'abc...xyz'``."""
+        cuts = [match.span() for match in _CUT.finditer(data, start)]
+        cuts += [(len(data), len(data)), (start, start)] if edges else []
+        for first, last in cuts:
+            for raw, at in self._grams.get(data[max(0, first - GRAM) : first], ()):
+                begin, of = first - GRAM, at
+                while of and begin and data[begin - 1] == raw[of - 1]:
+                    begin, of = begin - 1, of - 1
+                yield begin, first
+            for raw, at in self._grams.get(data[last : last + GRAM], ()):
+                size = GRAM
+                while at + size < len(raw) and data[last + size : last + size + 1] == raw[at + size : at + size + 1]:
+                    size += 1
+                yield last, last + size
+
+    # --- files -------------------------------------------------------------------------------------------------
+
+    def files(self, folder: Path, seconds: float = 30.0) -> tuple[str, ...]:
+        """Every file of a folder without them, within a time; what could not be kept, and why.
+
+        It never raises: see :mod:`deploy.scrub`.
+        """
+        from deploy.scrub import scrub
+
+        return scrub(self, folder, seconds)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from deploy.cluster_tables import DriftSettings, KubernetesSettings
 from deploy.database_tables import DatabaseSettings
@@ -32,6 +32,7 @@ from deploy.tables import (
     SuiteSettings,
     Table,
     WatchSettings,
+    no_plain_secrets,
 )
 
 __all__ = [
@@ -98,6 +99,8 @@ class Environment(Table):
     """Seconds within which a switch must be observed."""
     notify: tuple[str, ...] = ()
     """A command that reads the outcome as JSON on its standard input."""
+    notify_env: dict[str, EnvValue] = Field(default_factory=dict)
+    """Its variables, beside those that every process has: ``PATH``, ``HOME``, a proxy; nothing else is passed on."""
     allow_skips: tuple[AllowedSkip, ...] = ()
     """Skips that do not make a suite invalid."""
     load: LoadCheck | None = None
@@ -112,6 +115,8 @@ class Environment(Table):
     """What belongs to the platform ``local``."""
     kubernetes: KubernetesSettings | None = None
     """What belongs to the platform ``kubernetes``."""
+
+    _secrets = field_validator("notify_env")(no_plain_secrets)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

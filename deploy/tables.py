@@ -8,11 +8,11 @@ import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deploy.errors import SettingsError
+from deploy.forms import passwords
 
 _SECRET_KEY = re.compile(r"(?i)(password|passwd|secret|token|api_?key|credential|private_?key)")
 
@@ -57,11 +57,12 @@ class SecretReference(Table):
 EnvValue = str | SecretReference
 
 
-def _no_plain_secrets(env: dict[str, EnvValue]) -> dict[str, EnvValue]:
+def no_plain_secrets(env: dict[str, EnvValue]) -> dict[str, EnvValue]:
+    """Refuse a value that is a secret, by its name, or because it holds a password."""
     for key, value in env.items():
         if not isinstance(value, str):
             continue
-        if _SECRET_KEY.search(key) or (urlsplit(value).password if "://" in value else None):
+        if _SECRET_KEY.search(key) or passwords(value):
             raise ValueError(
                 f'{key} looks like a secret; name where it is found: {key} = {{ from_env = "{key.upper()}" }}'
             )
@@ -219,7 +220,7 @@ class ServiceSettings(Table):
     env: dict[str, EnvValue] = Field(default_factory=dict)
     """Its variables."""
 
-    _secrets = field_validator("env")(_no_plain_secrets)
+    _secrets = field_validator("env")(no_plain_secrets)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -256,4 +257,4 @@ class LocalSettings(Table):
     env: dict[str, EnvValue] = Field(default_factory=dict)
     """The application's variables; they and the command make the configuration hash."""
 
-    _secrets = field_validator("env")(_no_plain_secrets)
+    _secrets = field_validator("env")(no_plain_secrets)
