@@ -6,12 +6,14 @@ The last line's hash stands beside the lines, so that none can be taken off the 
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from deploy import private
 from deploy.errors import PlatformError
 from deploy.journal import write_durably
 from deploy.model import Value, now
@@ -70,8 +72,8 @@ class AuditFile:
     def append(self, entry: Entry) -> None:
         """Add a line and make it durable, one writer at a time."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+", encoding="utf-8") as file:
+            private.folder(self.path.parent)
+            with io.TextIOWrapper(private.opened(self.path, "a+b"), encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
                 whole, _, cut_off = file.read().rpartition("\n")

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy import evidence as evidence_module
-from deploy import files
+from deploy import files, private
 from deploy.child import LocalRunner
 from deploy.errors import Refused
 from deploy.evidence import Evidence
@@ -104,10 +104,10 @@ class Gate:
         settings = self.settings.suites[suite]
         written = folder / EVIDENCE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.folder(folder)
             for path in (written, folder / OUTPUT):
                 path.unlink(missing_ok=True)  # never opened: an earlier suite may have left a named pipe there
-            (folder / OUTPUT).touch()
+            private.write(folder / OUTPUT, b"")
         except OSError as error:
             raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}

@@ -7,6 +7,7 @@ is known. The lock is an ``flock``: the kernel lets go of it when its holder die
 
 import fcntl
 import getpass
+import io
 import json
 import os
 import time
@@ -17,6 +18,7 @@ from typing import IO, Protocol
 
 from pydantic import ValidationError
 
+from deploy import private
 from deploy.errors import PlatformError, Refused
 from deploy.holder import seen
 from deploy.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Step, Value, now
@@ -158,14 +160,14 @@ def actor() -> str:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace ``path`` whole and durably, or leave it as it was.
+    """Replace ``path`` whole and durably, or leave it as it was; it is for its owner alone.
 
     Raises:
         OSError: where the disk is full or the folder cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with private.opened(part, "wb") as file:
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
@@ -229,7 +231,7 @@ class JournalFile:
             Refused: where it cannot be written; nothing may be done that could not be remembered.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private.folder(self.folder)
             write_durably(self.path, journal.model_dump_json(indent=1))
         except OSError as error:
             raise Refused(
@@ -268,8 +270,8 @@ class JournalFile:
             Refused: where somebody else holds it; the message names the holder.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            opened = (self.folder / "lock").open("a+", encoding="utf-8")
+            private.folder(self.folder)
+            opened = io.TextIOWrapper(private.opened(self.folder / "lock", "a+b"), encoding="utf-8")
         except OSError as error:
             raise Refused(f"{self.folder}: the lock cannot be taken ({error.strerror}); nothing was touched") from None
         with opened as file:

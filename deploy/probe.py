@@ -6,11 +6,13 @@ Open loop: the moments are planned beforehand, and latency counts from the inten
 
 import contextlib
 import http.client
+import io
 import math
 import threading
 import time
 from pathlib import Path
 
+from deploy import private
 from deploy.platform import Address
 from deploy.platform.connection import connect
 from deploy.samples import Sample
@@ -39,8 +41,8 @@ class Probe:
 
     def start(self) -> None:
         """Begin to ask."""
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.out.touch()
+        private.folder(self.out.parent)
+        private.opened(self.out, "ab").close()
         self._began = time.monotonic()
         number = int(min(max(self.rate, THREADS[0]), THREADS[1]))
         self._threads = [threading.Thread(target=self._run, name="probe", daemon=True) for _ in range(number)]
@@ -67,7 +69,7 @@ class Probe:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         seen = sorted(self.since(0), key=lambda one: one.at)
-        with contextlib.suppress(OSError), self.out.open("w", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), io.TextIOWrapper(private.opened(self.out, "wb"), encoding="utf-8") as file:
             file.writelines(sample.model_dump_json() + "\n" for sample in seen)
 
     def planned(self, since: float) -> int:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy import private
 from deploy.audit import entry
 from deploy.diagnose import last_words
 from deploy.errors import ExitStatus
@@ -75,10 +76,10 @@ class Records:
         from deploy import report as report_module
 
         folder = self.folder(record)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "release.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        private.folder(folder)
+        private.write(folder / "release.json", record.model_dump_json(indent=1))
         if said := last_words(record, self.platform):
-            (folder / "candidate.log").write_text(self.redactor.text(said) + "\n", encoding="utf-8")
+            private.write(folder / "candidate.log", self.redactor.text(said) + "\n")
         return report_module.write(folder)
 
     def ensure_audited(self, record: Record) -> None:

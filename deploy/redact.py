@@ -45,7 +45,19 @@ def secrets(environment: Environment, root: Path) -> frozenset[str]:
             found |= known(reference.read(root))
         except (SettingsError, ValueError):
             continue
-    return frozenset(found)
+    return frozenset(found | _made_here(root))
+
+
+def _made_here(root: Path) -> set[str]:
+    """The passwords of the databases that run on this machine; they were made here, and stand in no settings."""
+    found: set[str] = set()
+    for path in root.glob(".verdigris/*/database/passwords.json"):
+        try:
+            passwords = json.loads(path.read_text(encoding="utf-8"))
+            found |= {part for role, word in passwords.items() for part in (str(word), f"{role}:{word}")}
+        except (OSError, ValueError, AttributeError):
+            continue  # nothing that the database would let anybody in with
+    return found
 
 
 def _references(value: Any, path: tuple[str, ...] = ()) -> Iterator[SecretReference]:

@@ -30,6 +30,13 @@ def elsewhere(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(database, safe='')}"))
 
 
+def bare(url: str) -> str:
+    """The URL without its password, for a command line, which every user of the machine can read."""
+    parts = urlsplit(url)
+    account, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account.partition(':')[0]}@{host}" if account else host))
+
+
 def name_of(url: str) -> str:
     """The name of the database in a URL."""
     return unquote(urlsplit(url).path.lstrip("/"))

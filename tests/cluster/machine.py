@@ -110,7 +110,7 @@ class Machine:
     def database(self, name: str) -> str:
         """Make a database; where the suites reach it, by an account that reads."""
         create(self.admin, name)
-        return f"postgresql://{READER}@127.0.0.1:{self.postgres.port}/{name}"
+        return self.postgres.url(READER, name)
 
     @property
     def admin(self) -> str:

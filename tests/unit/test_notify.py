@@ -1,5 +1,6 @@
 """The notifier's command: what it is given, and that nothing of it is waited for beyond its time."""
 
+import contextlib
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ import pytest
 from deploy import notify as notify_module
 from deploy.model import Kind, Objection, Record
 from deploy.notify import notify
+from deploy.platform.local.process import wait_until
 from deploy.redact import Redactor
 from deploy.settings import Environment, SecretReference
 from tests.unit.made import record
@@ -67,8 +69,7 @@ def test_a_notifier_that_does_not_end_is_ended_with_all_that_it_started(
     assert time.monotonic() - began < 5
     assert problem == "the notification was not sent: sh did not end within 0.5 s"
     group = int((tmp_path / "pid").read_text())
-    left = [one for one in psutil.process_iter() if _group(one) == group and one.status() != psutil.STATUS_ZOMBIE]
-    assert not left
+    assert wait_until(lambda: not _runs(group), time.monotonic() + 5)
 
 
 def test_a_child_of_a_notifier_that_ended_holds_nothing_up(tmp_path: Path) -> None:
@@ -85,8 +86,10 @@ def test_a_variable_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "NOT_SET_ANYWHERE is not set" in problem
 
 
-def _group(process: psutil.Process) -> int | None:
-    try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return None
+def _runs(group: int) -> bool:
+    """Whether a process of that group runs."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False

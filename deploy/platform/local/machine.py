@@ -6,8 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+from deploy import private
 from deploy.errors import NotReady, PlatformError, Refused, UsageError
 from deploy.model import Deployment, Identity, Release
+from deploy.platform import database
 from deploy.platform.base import STATE, Address
 from deploy.platform.building import fill
 from deploy.platform.local import artifact, process
@@ -52,7 +54,11 @@ class Machine:
 
     def env(self, values: dict[str, str]) -> dict[str, str]:
         """The application's variables, secrets read from where they are."""
-        return artifact.resolve(self.local.env, values, self.settings.root, "local.env")
+        return self._passfile() | artifact.resolve(self.local.env, values, self.settings.root, "local.env")
+
+    def _passfile(self) -> dict[str, str]:
+        """Where PostgreSQL's clients find the password that stands in no command line."""
+        return {"PGPASSFILE": str(self.postgres.passfile)} if self.postgres is not None else {}
 
     def added(self, deployment: Deployment) -> Identity | None:
         """The identity that the router adds to its answers, or nothing where the application says it itself."""
@@ -87,10 +93,10 @@ class Machine:
         }
         env = self.env(values)
         env |= {"PORT": values["port"], "RELEASE_COLOR": str(deployment.color), "RELEASE_CONFIG": release.config}
-        self.record(place).parent.mkdir(parents=True, exist_ok=True)
+        private.folder(self.record(place).parent)
         self.log_file(place).unlink(missing_ok=True)
         process.start(
-            [fill(word, values, "local.command") for word in self.local.command],
+            [fill(word, shown(values), "local.command") for word in self.local.command],
             mark=f"{self.mark}:{place}",
             log=self.log_file(place),
             cwd=Path(release.artifact),
@@ -147,7 +153,7 @@ class Machine:
         """
         self.require_running()
         values = self.values(database_url) | {"artifact": release.artifact, "version": release.version}
-        words = [fill(word, values, "local.migrate") for word in self.local.migrate]
+        words = [fill(word, shown(values), "local.migrate") for word in self.local.migrate]
         self.stop("migration")  # one that a killed run left
         env = self.env(values) | process.passed_on() | {process.MARK: f"{self.mark}:migration"}
         try:
@@ -179,13 +185,14 @@ class Machine:
             port = self.ports.service(index)
             require_free(port, f"the service {name}")
             values = self.values() | {"port": str(port)}
-            record.parent.mkdir(parents=True, exist_ok=True)
+            private.folder(record.parent)
             started = process.start(
-                [fill(word, values, f"services.{name}.command") for word in service.command],
+                [fill(word, shown(values), f"services.{name}.command") for word in service.command],
                 mark=f"{self.mark}:service:{name}",
                 log=self.log_file(name),
                 cwd=self.settings.root,
-                env=artifact.resolve(service.env, values, self.settings.root, f"services.{name}.env"),
+                env=self._passfile()
+                | artifact.resolve(service.env, values, self.settings.root, f"services.{name}.env"),
                 record=record,
             )
             self._await_service(name, Address(url=f"http://127.0.0.1:{port}"), service.ready, started)
@@ -213,3 +220,9 @@ class Machine:
             raise Refused("the environment is not up: its router does not run; run 'verdigris up'")
         if self.postgres is not None and not self.postgres.running():
             raise Refused("the environment is not up: its database does not run; run 'verdigris up'")
+
+
+def shown(values: dict[str, str]) -> dict[str, str]:
+    """The values for a command line, which every user of the machine can read: the database's URL has no password."""
+    url = values.get("database_url")
+    return values if url is None else {**values, "database_url": database.bare(url)}

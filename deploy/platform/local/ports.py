@@ -21,11 +21,6 @@ class Ports(Value):
         return self.users + 1
 
     @property
-    def admin(self) -> int:
-        """Envoy's administration."""
-        return self.users + 4
-
-    @property
     def database(self) -> int:
         """The embedded PostgreSQL."""
         return self.users + 5

@@ -2,21 +2,37 @@
 
 PostgreSQL refuses to run as root. Where this is root, it runs in a user namespace in which it is somebody else, so that
 its files stay where the environment's are and no account is made.
+
+Every user of a machine reaches its ports, and who is superuser of a PostgreSQL runs programs as its owner. So nobody is
+let in without a password: each role has one of its own, made up when the data is, and kept beside it. There is no
+socket in the file system. Data of an older version, which trusted everybody, is given passwords before it is served
+again.
 """
 
+import contextlib
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from deploy import private
 from deploy.errors import PlatformError
+from deploy.journal import write_durably
 from deploy.platform import database
 from deploy.platform.local import process
 
+OWNER = "postgres"
+"""The role of the application and its migrations, the server's superuser."""
 READER = "verdigris_reader"
 """The role of the suites; it can read everything and write nothing."""
+SOCKETS_OLD = 60
+"""Seconds after which an empty folder for sockets is nobody's who is just starting."""
+_RULES = "".join(f"host all all {address} scram-sha-256\n" for address in ("127.0.0.1/32", "::1/128"))
+"""Who is let in, by ``pg_hba.conf``: whoever comes over the loopback and knows a password."""
 
 
 class Postgres:
@@ -36,14 +52,41 @@ class Postgres:
         self.listen = ",".join(listen)
         self.record = folder / "process.json"
         self.log = folder / "postgres.log"
+        self.passwords_file = folder / "passwords.json"
+        self.passfile = folder / "pgpass"
+        """The same for PostgreSQL's own clients, which find it by ``PGPASSFILE``."""
+        self.stamp = folder / "passwords.set"
 
-    def url(self, user: str = "postgres", database: str | None = None) -> str:
-        """Where a client connects."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database or self.database}"
+    def url(self, user: str = OWNER, database: str | None = None) -> str:
+        """Where a client connects, with the role's password."""
+        known = self.passwords().get(user)
+        who = f"{user}:{known}" if known else user
+        return f"postgresql://{who}@127.0.0.1:{self.port}/{database or self.database}"
+
+    def passwords(self) -> dict[str, str]:
+        """The password of each role; none before it was first started.
+
+        Raises:
+            PlatformError: where they cannot be read.
+        """
+        try:
+            found = json.loads(self.passwords_file.read_text(encoding="utf-8"))
+            return {str(role): str(password) for role, password in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError) as error:
+            raise PlatformError(
+                f"{self.passwords_file}: the database's passwords cannot be read ({error}); "
+                "remove the file and run 'verdigris up' to have new ones made"
+            ) from None
 
     def running(self) -> bool:
         """Whether its process runs."""
         return process.running(process.remembered(self.record))
+
+    def trusting(self) -> bool:
+        """Whether it runs as an older version started it: for every user of the machine, without a password."""
+        return self.running() and not self.stamp.exists()
 
     def start(self) -> None:
         """Start it, making its data where there is none, and wait until it answers.
@@ -52,13 +95,15 @@ class Postgres:
             PlatformError: where it cannot; the message has its log.
         """
         data = self.folder / "data"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private.folder(self.folder)
+        private.close(self.folder)
         if not (data / "PG_VERSION").exists():
             shutil.rmtree(data, ignore_errors=True)
+            self.stamp.unlink(missing_ok=True)
             self._initialize(data)
         (data / "postmaster.pid").unlink(missing_ok=True)
-        sockets = Path(tempfile.mkdtemp(prefix="verdigris-pg-"))
-        options = [f"unix_socket_directories={sockets}", f"listen_addresses={self.listen}", "max_connections=100"]
+        self._require_passwords(data)
+        options = ["unix_socket_directories=", f"listen_addresses={self.listen}", "max_connections=100"]
         chosen = [word for option in options for word in ("-c", option)]
         started = process.start(
             [*_as_user(), str(binaries() / "postgres"), "-D", str(data), "-p", str(self.port), *chosen],
@@ -75,10 +120,22 @@ class Postgres:
         """Stop it; whether it ran."""
         import signal
 
-        return process.stop(self.mark, self.record, how=signal.SIGINT)  # SIGINT is PostgreSQL's "fast" shutdown
+        stopped = process.stop(self.mark, self.record, how=signal.SIGINT)  # SIGINT is PostgreSQL's "fast" shutdown
+        self._remove_sockets()
+        return stopped
+
+    def _remove_sockets(self) -> None:
+        """Remove the folders in which an older version had its sockets, each in a temporary one of its own."""
+        for folder in Path(tempfile.gettempdir()).glob("verdigris-pg-*"):
+            with contextlib.suppress(OSError):
+                about = folder.lstat()
+                mine = all(path.name.startswith(f".s.PGSQL.{self.port}") for path in folder.iterdir())
+                old = time.time() - about.st_mtime > SOCKETS_OLD or any(folder.iterdir())
+                if about.st_uid == os.geteuid() and not folder.is_symlink() and mine and old:
+                    shutil.rmtree(folder)
 
     def _initialize(self, data: Path) -> None:
-        arguments = ["--auth=trust", "-U", "postgres", "-N", "--encoding=UTF8", "--locale=C"]
+        arguments = ["--auth=reject", "-U", OWNER, "-N", "--encoding=UTF8", "--locale=C"]
         done = subprocess.run(
             [*_as_user(), str(binaries() / "initdb"), "-D", str(data), *arguments],
             capture_output=True,
@@ -88,6 +145,35 @@ class Postgres:
         )
         if done.returncode:
             raise PlatformError(f"the database's files cannot be made:\n{done.stderr.strip()[-1500:]}")
+
+    def _require_passwords(self, data: Path) -> None:
+        """Let nobody in without a password; the owner's is set while nobody can connect.
+
+        That it is set is written down last: a run that dies in between sets the same one once more.
+        """
+        if not {OWNER, READER} <= set(self.passwords()):
+            self.stamp.unlink(missing_ok=True)
+            made = {role: secrets.token_urlsafe(24) for role in (OWNER, READER)}
+            write_durably(self.passwords_file, json.dumps(made))
+        known = self.passwords()
+        private.write(self.passfile, "".join(f"127.0.0.1:{self.port}:*:{role}:{known[role]}\n" for role in known))
+        private.write(data / "pg_hba.conf", _RULES)
+        if not self.stamp.exists():
+            self._alone(data, f"ALTER ROLE {OWNER} PASSWORD '{known[OWNER]}'")
+            private.write(self.stamp, "")
+
+    def _alone(self, data: Path, words: str) -> None:
+        """Run a statement in a server that has no port."""
+        done = subprocess.run(
+            [*_as_user(), str(binaries() / "postgres"), "--single", "-D", str(data), "postgres"],
+            input=f"{words}\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode or "ERROR" in done.stderr:
+            raise PlatformError(f"the database's password cannot be set:\n{done.stderr.strip()[-1500:]}")
 
     def _wait(self, started: process.Started) -> None:
         import psycopg
@@ -113,10 +199,11 @@ class Postgres:
 
         database.create(self.url(database="postgres"), self.database)
         with psycopg.connect(self.url(database="postgres"), autocommit=True) as connection:
+            reader, password = sql.Identifier(READER), sql.Literal(self.passwords()[READER])
             if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone() is None:
-                reader = sql.Identifier(READER)
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE pg_read_all_data").format(reader))
                 connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader))
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(reader, password))
 
 
 def binaries() -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from deploy import private
 from deploy.errors import PlatformError
 from deploy.journal import write_durably
 from deploy.model import Value
@@ -50,10 +51,10 @@ def start(
     Raises:
         PlatformError: where the command cannot be started.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private.folder(log.parent)
     environment = passed_on() | dict(env) | {MARK: mark}
     try:
-        with log.open("ab") as output:
+        with private.opened(log, "ab") as output:
             child = subprocess.Popen(
                 list(command),
                 cwd=cwd,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy import private
 from deploy.model import Deployment, Release
 from deploy.platform import database
 from deploy.platform.base import Rehearsed
@@ -35,8 +36,8 @@ def rehearse(machine: Machine, release: Release, live: Deployment) -> Iterator[R
         return
     copy = f"{postgres.database}_{NAME}"
     clear(machine)
-    _note(machine).parent.mkdir(parents=True, exist_ok=True)
-    _note(machine).write_text(copy, encoding="utf-8")
+    private.folder(_note(machine).parent)
+    private.write(_note(machine), copy)
     try:
         database.create(postgres.url(), copy)
         database.copy(postgres.url(), postgres.url(database=copy))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from deploy import private
+
 
 def ensure(folder: Path) -> Path:
     """Make the authority and the server's certificate where they are not there yet; the authority's file."""
@@ -10,13 +12,12 @@ def ensure(folder: Path) -> Path:
         return authority
     import trustme
 
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    private.folder(folder)
+    private.close(folder)
     ca = trustme.CA(organization_name="Verdigris local")
     server = ca.issue_cert("localhost", "127.0.0.1", "::1")
-    server.private_key_pem.write_to_path(str(folder / "server.key"))
-    (folder / "server.key").chmod(0o600)
+    private.write(folder / "server.key", server.private_key_pem.bytes())
     chain = b"".join(part.bytes() for part in server.cert_chain_pems)
-    (folder / "server.pem").write_bytes(chain)
-    ca.cert_pem.write_to_path(str(authority))
+    private.write(folder / "server.pem", chain)
+    private.write(authority, ca.cert_pem.bytes())
     return authority
