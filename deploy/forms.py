@@ -42,6 +42,10 @@ for _name, _char in html.entities.html5.items():
         _NAMES[_char].append(_name[:-1])
 
 
+READ: set[str] = set()
+"""The texts of all secrets that this process has read, so that nothing which it prints holds one."""
+
+
 # --- what is secret in a text --------------------------------------------------------------------------------------
 
 

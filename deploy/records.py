@@ -15,6 +15,7 @@ from deploy.journal import actor
 from deploy.model import Identity, Record, now, storable
 from deploy.notify import notify
 from deploy.platform import Platform
+from deploy.printable import shown
 from deploy.redact import Redactor
 from deploy.settings import Settings
 
@@ -68,9 +69,9 @@ class Records:
 
     def _keep_traceback(self, record: Record, failure: BaseException) -> None:
         folder = self.folder(record)
-        folder.mkdir(parents=True, exist_ok=True)
+        private.folder(folder)
         said = storable("".join(traceback.format_exception(failure, limit=-TRACEBACK_FRAMES)))
-        (folder / "broke-off.txt").write_text(self.redactor.text(said), encoding="utf-8")
+        private.write(folder / "broke-off.txt", self.redactor.text(said))
 
     def _report(self, record: Record) -> Path:
         from deploy import report as report_module
@@ -133,4 +134,5 @@ def _attempt(what: str, action: Callable[[], None]) -> None:
         action()
     except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stands and is said
         with contextlib.suppress(Exception):  # a standard error that is closed changes no outcome either
-            print(f"verdigris: the {what} could not be written: {error}", file=sys.stderr)  # noqa: T201
+            said = shown(f"verdigris: the {what} could not be written: {error}")
+            print(said, file=sys.stderr)  # noqa: T201

@@ -48,6 +48,11 @@ def secrets(environment: Environment, root: Path) -> frozenset[str]:
     return frozenset(found | _made_here(root))
 
 
+def read_here() -> frozenset[str]:
+    """What is secret in all that this process has read so far: for what it prints, of whichever environment."""
+    return frozenset().union(*map(known, forms_module.READ))
+
+
 def _made_here(root: Path) -> set[str]:
     """The passwords of the databases that run on this machine; they were made here, and stand in no settings."""
     found: set[str] = set()

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deploy.errors import SettingsError
-from deploy.forms import passwords
+from deploy.forms import READ, passwords
 
 _SECRET_KEY = re.compile(r"(?i)(password|passwd|secret|token|api_?key|credential|private_?key)")
 
@@ -47,11 +47,14 @@ class SecretReference(Table):
             value = os.environ.get(self.from_env)
             if value is None:
                 raise SettingsError(f"the secret's environment variable {self.from_env} is not set")
+            READ.add(value)
             return value
         try:
-            return (root / str(self.from_file)).read_text().strip()
+            value = (root / str(self.from_file)).read_text().strip()
         except OSError as error:
             raise SettingsError(f"the secret's file {self.from_file} cannot be read: {error.strerror}") from None
+        READ.add(value)
+        return value
 
 
 EnvValue = str | SecretReference

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -14,8 +13,11 @@ import click
 
 from deploy import __version__
 from deploy.errors import ExitStatus, VerdigrisError
+from deploy.printable import in_json, shown
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from deploy.model import Record
     from deploy.settings import Settings
 
@@ -107,7 +109,7 @@ def plan(version: str, environment: str, settings: Path | None, *, as_json: bool
     content = planned(loaded, environment, version)
     found, code = collected(loaded, environment)
     content |= found
-    _say(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(in_json(content) if as_json else _lines(content))
     return code
 
 
@@ -158,7 +160,7 @@ def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
     controller = Controller(_settings(settings), environment, Console(quiet=as_json))
     record = controller.recover()
     if record is None:
-        _say(json.dumps({"recovered": None}) if as_json else "nothing was left to recover")
+        _say(in_json({"recovered": None}) if as_json else "nothing was left to recover")
         return ExitStatus.CONFIRMED
     _concluded(record, controller, as_json=as_json)
     return ExitStatus.PERSON_NEEDED if record.exit_status is ExitStatus.PERSON_NEEDED else ExitStatus.CONFIRMED
@@ -182,7 +184,7 @@ def status(environment: str, settings: Path | None, *, as_json: bool, exit_code:
     said = in_words(content)
     if not as_json and "alarm" in said:
         _say(click.style(" ".join(clean(said.pop("alarm")).splitlines()), fg="red", bold=True))
-    _say(json.dumps(content, indent=1) if as_json else _lines(said))
+    _say(in_json(content) if as_json else _lines(said))
     return exit_status(content) if exit_code else ExitStatus.CONFIRMED
 
 
@@ -208,7 +210,7 @@ def verify(
 
     chosen = with_runner(_settings(settings), environment, runner)
     content, code = verified(chosen, environment, target, suites, Console(quiet=as_json))
-    _say(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(in_json(content) if as_json else _lines(content))
     return code
 
 
@@ -226,7 +228,7 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
     from deploy.cli.drifting import drifted
 
     content, code = drifted(_settings(settings), one, other)
-    _say(json.dumps(content, indent=1) if as_json else _lines(content))
+    _say(in_json(content) if as_json else _lines(content))
     return code
 
 
@@ -246,7 +248,7 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
         text = f"the journal knows that {last.id} ended, and no line is about it: it is gone, or not written yet"
         raise PlatformError(f"{text}; 'verdigris recover' writes that line")
     if as_json:
-        _say(json.dumps({"valid": True, "entries": [entry.model_dump() for entry in entries]}, indent=1))
+        _say(in_json({"valid": True, "entries": [entry.model_dump() for entry in entries]}))
         return
     for entry in entries:
         moved = moved_in_words(entry)
@@ -257,7 +259,7 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
 def _say(text: str) -> None:
     """Print; a reader that is gone, or a full disk under the output, changes no exit status."""
     try:
-        click.echo(text)
+        click.echo(text if text[:1] == "{" else shown(text, free=False))
     except BrokenPipeError:
         return
     except (OSError, ValueError) as error:
@@ -272,7 +274,7 @@ def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
     report = controller.folder(record) / "report.html"
     controller.watcher.drain(float("inf"))  # a slow reader is waited for: nothing is held any more
     if as_json:
-        _say(record.model_dump_json(indent=1))
+        _say(in_json(record.model_dump(mode="json")))
     else:
         with contextlib.suppress(OSError, ValueError, KeyboardInterrupt):  # what was done stands, whoever reads of it
             conclusion(record, report if report.exists() else None)
@@ -300,9 +302,9 @@ def main(arguments: list[str] | None = None) -> int:
     except click.exceptions.Abort:
         return _failed("stopped", ExitStatus.PERSON_NEEDED)
     except click.ClickException as error:
-        with contextlib.suppress(OSError, ValueError):
-            error.show()
-        return ExitStatus.USAGE
+        said = io.StringIO()
+        error.show(said)
+        return _failed(said.getvalue().rstrip(), ExitStatus.USAGE, "")
     except VerdigrisError as error:
         return _failed(str(error), error.exit_status)
     except BaseException as error:  # noqa: BLE001 - a SystemExit(0) of a library is no "confirmed" either
@@ -314,10 +316,15 @@ def main(arguments: list[str] | None = None) -> int:
     return int(code or 0)
 
 
-def _failed(text: str, code: int) -> int:
+def _failed(text: str, code: int, head: str = "verdigris: ") -> int:
     with contextlib.suppress(OSError, ValueError):
-        click.echo(f"verdigris: {text}", err=True)
+        click.echo(shown(f"{head}{text}"), err=True)
     return code
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: "TracebackType | None") -> None:
+    """What Python says of an error of ours, as safe to print as everything else."""
+    _failed("".join(traceback.format_exception(kind, error, trace)).rstrip(), 1, "")
 
 
 def _encode_anything() -> None:
@@ -329,6 +336,7 @@ def _encode_anything() -> None:
 
 def entry() -> None:
     """The console script; an output that nobody takes any more is given up without a word."""
+    sys.excepthook = _crashed
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:

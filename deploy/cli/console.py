@@ -4,7 +4,6 @@ In a CI log every line stands for itself: no cursor, no color, and no text of an
 command.
 """
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING
 from deploy.errors import ExitStatus
 from deploy.evidence import Evidence
 from deploy.model import Outcome, Record, Step
+from deploy.printable import clean
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _WIDEST = 220
 _STYLE = {
     Outcome.CONFIRMED: "bold green",
@@ -26,12 +25,6 @@ _STYLE = {
     Outcome.REFUSED: "bold yellow",
     Outcome.PERSON_NEEDED: "bold red",
 }
-
-
-def clean(text: str) -> str:
-    """Text of an application or a test, made safe to print (fault 52)."""
-    text = _CONTROL.sub("\ufffd", text)
-    return re.sub(r"(?m)^(\s*)(::|##\[)", "\\1\u200b\\2", text)
 
 
 def _rich(*, stderr: bool = False) -> "RichConsole":
@@ -108,17 +101,17 @@ def conclusion(record: Record, report: Path | None) -> None:
     status = record.exit_status
     console.print()
     console.print(f"{record.outcome}".upper(), style=_STYLE.get(record.outcome, "") if record.outcome else "", end="")
-    console.print(f"  {record.action} of {record.version} to {record.environment}", end="")
+    console.print(clean(f"  {record.action} of {record.version} to {record.environment}"), end="")
     asked = record.action == "rollback" and status is ExitStatus.CONFIRMED
     meaning = "as asked: the users are back" if asked else status.meaning if status is not None else ""
     console.print(f" (exit {int(status)}: {meaning})" if status is not None else "")
     for objection in record.objections:
         where = f"{objection.suite}: " if objection.suite else ""
         said = clean(objection.text).splitlines() or [""]
-        console.print(f"  - {where}{objection.kind}: {said[0]}")
+        console.print(clean(f"  - {where}{objection.kind}: {said[0]}"))
         for line in said[1:]:
             console.print(f"      {line}")
     for name, text in record.notes.items():
-        console.print(f"  {name}: {clean(text)}", style="dim")
+        console.print(clean(f"  {name}: {text}"), style="dim")
     if report is not None:
-        console.print(f"  report: {report}")
+        console.print(clean(f"  report: {report}"))

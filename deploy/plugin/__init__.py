@@ -79,7 +79,9 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         context = Context.of(config)
     except VerdigrisError as error:
-        raise pytest.UsageError(str(error)) from None
+        from deploy.printable import shown
+
+        raise pytest.UsageError(shown(str(error))) from None
     config.stash[CONTEXT] = context
     for suite in context.settings.suites:
         if suite not in _MARKERS:
@@ -184,4 +186,6 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     from deploy.plugin.context import CONTEXT
 
     context = config.stash[CONTEXT]
-    return [f"verdigris: {context.name}, {target}" for target in context.targets.values()]
+    from deploy.printable import clean
+
+    return [clean(f"verdigris: {context.name}, {target}") for target in context.targets.values()]

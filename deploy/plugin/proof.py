@@ -17,6 +17,7 @@ from deploy.plugin.context import Context, Target
 from deploy.plugin.recorder import Recorder, suites_of
 from deploy.plugin.selection import Selection
 from deploy.policy import Case, objections
+from deploy.printable import shown
 
 
 class Proof:
@@ -75,10 +76,10 @@ class Proof:
         if unproven:
             terminalreporter.section("not proven", red=True)
             for one in unproven:
-                terminalreporter.line(one.text)
+                terminalreporter.line(shown(one.text))
         if not self.selection.collects_only:
             for line in self._notes():
-                terminalreporter.line(line)
+                terminalreporter.line(shown(line))
 
     def objections(self) -> tuple[Objection, ...]:
         """Every reason not to believe the run; it is judged once, when its evidence is closed."""

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from deploy import private
 from deploy.errors import PlatformError
+from deploy.forms import READ
 from deploy.journal import write_durably
 from deploy.platform import database
 from deploy.platform.local import process
@@ -70,8 +71,8 @@ class Postgres:
             PlatformError: where they cannot be read.
         """
         try:
-            found = json.loads(self.passwords_file.read_text(encoding="utf-8"))
-            return {str(role): str(password) for role, password in found.items()}
+            read = json.loads(self.passwords_file.read_text(encoding="utf-8"))
+            found = {str(role): str(password) for role, password in read.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, AttributeError) as error:
@@ -79,6 +80,8 @@ class Postgres:
                 f"{self.passwords_file}: the database's passwords cannot be read ({error}); "
                 "remove the file and run 'verdigris up' to have new ones made"
             ) from None
+        READ.update(found.values())
+        return found
 
     def running(self) -> bool:
         """Whether its process runs."""
