@@ -123,19 +123,23 @@ class Postgres:
         """Stop it; whether it ran."""
         import signal
 
+        folders = self._socket_folders()
         stopped = process.stop(self.mark, self.record, how=signal.SIGINT)  # SIGINT is PostgreSQL's "fast" shutdown
-        self._remove_sockets()
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         return stopped
 
-    def _remove_sockets(self) -> None:
-        """Remove the folders in which an older version had its sockets, each in a temporary one of its own."""
+    def _socket_folders(self) -> list[Path]:
+        """Where an older version had its sockets, in temporary folders: this server's, and those that nobody uses."""
+        found = []
         for folder in Path(tempfile.gettempdir()).glob("verdigris-pg-*"):
             with contextlib.suppress(OSError):
-                about = folder.lstat()
-                mine = all(path.name.startswith(f".s.PGSQL.{self.port}") for path in folder.iterdir())
-                old = time.time() - about.st_mtime > SOCKETS_OLD or any(folder.iterdir())
-                if about.st_uid == os.geteuid() and not folder.is_symlink() and mine and old:
-                    shutil.rmtree(folder)
+                about, names = folder.lstat(), [path.name for path in folder.iterdir()]
+                ours = f".s.PGSQL.{self.port}" in names
+                left = not names and time.time() - about.st_mtime > SOCKETS_OLD
+                if (ours or left) and about.st_uid == os.geteuid() and not folder.is_symlink():
+                    found.append(folder)
+        return found
 
     def _initialize(self, data: Path) -> None:
         arguments = ["--auth=reject", "-U", OWNER, "-N", "--encoding=UTF8", "--locale=C"]
