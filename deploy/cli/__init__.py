@@ -177,13 +177,12 @@ def status(environment: str, settings: Path | None, *, as_json: bool, exit_code:
     the command that ends it. With --exit-code the exit status is 15 then, 10 if something else is a problem (a process
     that does not run, an interrupted run that users never met), and 0 if nothing is.
     """
-    from deploy.cli.console import clean
     from deploy.cli.overview import exit_status, in_words, present
 
     content = present(_settings(settings), environment)
     said = in_words(content)
     if not as_json and "alarm" in said:
-        _say(click.style(" ".join(clean(said.pop("alarm")).splitlines()), fg="red", bold=True))
+        _say(" ".join(said.pop("alarm").splitlines()), fg="red", bold=True)
     _say(in_json(content) if as_json else _lines(said))
     return exit_status(content) if exit_code else ExitStatus.CONFIRMED
 
@@ -256,10 +255,11 @@ def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
     _say(f"{len(entries)} lines, the chain is whole")
 
 
-def _say(text: str) -> None:
+def _say(text: str, **style: Any) -> None:
     """Print; a reader that is gone, or a full disk under the output, changes no exit status."""
     try:
-        click.echo(text if text[:1] == "{" else shown(text, free=False))
+        safe = text if text[:1] == "{" else shown(text, free=False)
+        click.echo(click.style(safe, **style) if style else safe)
     except BrokenPipeError:
         return
     except (OSError, ValueError) as error:
@@ -311,7 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
         from deploy.tools import in_words
 
         with contextlib.suppress(Exception):
-            traceback.print_exc()
+            _crashed(type(error), error, error.__traceback__)
         return _failed(f"{in_words(error)}; run 'verdigris status', then 'recover'", ExitStatus.PERSON_NEEDED)
     return int(code or 0)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from deploy.alarm import Alarm, alarm
 from deploy.audit import Entry
-from deploy.cli.console import clean
 from deploy.errors import ExitStatus
 from deploy.journal import Finished, Journal
 from deploy.model import COLORS, Color, Deployment, in_place
 from deploy.platform import Platform, open_platform
 from deploy.prepare import candidate_place
+from deploy.printable import clean
 from deploy.settings import Environment, Settings
 
 
