@@ -97,7 +97,8 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
 def restore(old: Deployment, tools: Tools) -> None:
     """Make sure that the color to go back to can serve; stand it up again where it was taken down.
 
-    Whoever answers as itself can serve, whatever is wrong with some of its pods.
+    Whoever answers as itself can serve, whatever is wrong with some of its pods. Who runs and whose answer does not end
+    in time gets the users too, at once: it was verified, and a slow color must not hold up a rollback.
 
     Raises:
         NotReady: where it cannot serve; the users are better off where they are.
@@ -110,6 +111,9 @@ def restore(old: Deployment, tools: Tools) -> None:
             return
         if not platform.health(old.color).running:
             break
+        if answer.late:
+            tools.told(f"{old.color} is slow ({answer.seen}); users go back to it all the same")
+            return
         if time.monotonic() >= deadline:
             raise NotReady(
                 f"{old.color} cannot take the users back either: it answers {answer.seen}; they stay where they are"

@@ -1,6 +1,7 @@
 """The values a release is made of: frozen, comparable, and the same in the journal, the code and the reports."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -96,15 +97,61 @@ class Identity(Value):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read a header's value; ``None`` where it is not a whole identity."""
-        pairs = dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
-        try:
-            return cls.model_validate({key: pairs[key] for key in ("color", "version", "build", "config")})
-        except (KeyError, ValueError):
-            return None
+        """Read a header's value; ``None`` if it is not one whole identity.
+
+        Spaces and the order of keys do not matter, and an application may say more of itself. A key that stands twice
+        makes it nobody's, and so does a comma by which HTTP joins two headers into one that neither said.
+        """
+        found = _pairs(text)
+        return None if isinstance(found, str) else cls.model_validate(found)
+
+    @classmethod
+    def of(cls, lines: Sequence[str]) -> Self | None:
+        """Read the identity headers of one answer; ``None`` unless it has exactly one, and that is whole."""
+        return cls.parse(lines[0]) if len(lines) == 1 else None
 
     def __str__(self) -> str:
         return f"{in_place(self.color, self.version)} (build {self.build}, config {self.config})"
+
+
+_KEYS = ("color", "version", "build", "config")
+_JOINED = re.compile(r",(\s|.*=)")
+
+
+def _pairs(text: str) -> dict[str, str] | str:
+    """The keys of an identity and their values, or why it is none."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not equals:
+            return f"{part!r} is not KEY=VALUE"
+        if key in pairs:
+            return f"{key!r} stands in it twice"
+        if _JOINED.search(value) or not value.isprintable():
+            return f"{key!r} is {value[:80]!r}, as if two headers were joined into one"
+        pairs[key] = value
+    if missing := [key for key in _KEYS if not pairs.get(key)]:
+        return f"it has no {missing[0]!r}"
+    if pairs["color"] not in set(Color):
+        return f"{pairs['color']!r} is no color"
+    return {key: pairs[key] for key in _KEYS}
+
+
+def described(lines: Sequence[str]) -> str:
+    """What the identity headers of one answer say: the identity as it is always written, or in words why it is none."""
+    if not lines:
+        return "no identity"
+    if len(lines) > 1:
+        return f"no identity: {len(lines)} identity headers, expected is one: {' | '.join(lines)[:300]}"
+    found = _pairs(lines[0])
+    if isinstance(found, str):
+        return f"no identity: {found}: {lines[0][:300]}"
+    return Identity.model_validate(found).header()
+
+
+def same_identity(text: str | None, expected: Identity) -> bool:
+    """Whether a header's value says ``expected``, compared as parsed."""
+    return text is not None and Identity.parse(text) == expected
 
 
 class Release(Value):

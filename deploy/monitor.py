@@ -101,13 +101,12 @@ class Seen:
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Take samples in, by when they were sent."""
-        header = self.expected.header()
         for sample in samples:
             self.total += 1
             if sample.number < self.due:
                 continue
             self.lost += sample.lost
-            if sample.lost or sample.identity != header:
+            if sample.lost or not sample.said_by(self.expected):
                 self.bad.append(sample)
             if self.origin is None:
                 self.origin = sample.at

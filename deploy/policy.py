@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 
 from deploy.evidence import SELECTION, Evidence, Tested
-from deploy.model import Identity, Kind, Objection, Value
+from deploy.model import Identity, Kind, Objection, Value, same_identity
 from deploy.settings import AllowedSkip
 
 MOST = 10
@@ -188,7 +188,7 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
         pass
     elif collected.expected is None:
         yield Kind.NOT_VALID, "it knew no identity to expect, so it proves nothing of this candidate"
-    elif collected.expected != case.expected.header():
+    elif not same_identity(collected.expected, case.expected):
         yield Kind.NOT_VALID, f"it expected {collected.expected}, the candidate is {case.expected}"
     if case.demands == "application" and collected.grade != "application":
         yield Kind.NOT_VALID, f"its identities are graded {collected.grade}, this environment demands application"
@@ -201,7 +201,7 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
         )
         yield Kind.NOT_VALID, text
     expected = case.expected.header() if case.expected else next(iter(case.evidence.identities), "")
-    others = [seen for seen in case.evidence.identities if seen != expected]
+    others = [seen for seen in case.evidence.identities if not same_identity(seen, expected)]
     if others and not strangers:
         yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {case.expected or expected}"
     if not case.evidence.identities and not case.selected:

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 from deploy import private
+from deploy.model import described
 from deploy.platform import Address
-from deploy.platform.connection import connect
+from deploy.platform.bounds import LIMIT
+from deploy.platform.connection import Connection, ask, connect
 from deploy.samples import Sample
 
 THREADS = (16, 200)
@@ -91,7 +93,7 @@ class Probe:
             return self.samples[index:]
 
     def _run(self) -> None:
-        kept: dict[bool, http.client.HTTPConnection] = {}
+        kept: dict[bool, Connection] = {}
         while not self._stopping.is_set():
             with self._lock:
                 number, self._next = self._next, self._next + 1
@@ -114,17 +116,15 @@ class Probe:
         for connection in kept.values():
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, due: float, number: int, *, kept: bool) -> Sample:
+    def _ask(self, connection: Connection, due: float, number: int, *, kept: bool) -> Sample:
         sent = time.time()
         status, header, error = None, None, ""
         try:
-            connection.request("GET", self.path, headers={"user-agent": "verdigris-probe"})
-            answer = connection.getresponse()
-            answer.read()
-            status, header = answer.status, answer.headers.get(self.header)
+            answer = ask(connection, self.path, {"user-agent": "verdigris-probe"}, TIMEOUT, LIMIT)
+            status, lines = answer.status, answer.lines(self.header)
+            header = described(lines) if lines else None
         except (OSError, http.client.HTTPException) as failure:
             error = f"{type(failure).__name__}: {failure}"[:200]
-            connection.close()
         milliseconds = round(1000 * (time.monotonic() - due), 2)
         return Sample(
             at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error, number=number

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.model import Value
+from deploy.model import Identity, Value, same_identity
 
 
 class Sample(Value):
@@ -17,7 +17,7 @@ class Sample(Value):
     status: int | None
     """``None`` where there was no answer."""
     identity: str | None
-    """The identity header, or ``None`` without one."""
+    """Who answered, by the identity header; in words if it is not exactly one identity, ``None`` without a header."""
     kept: bool
     """Whether it went over a connection kept alive."""
     error: str = ""
@@ -28,6 +28,10 @@ class Sample(Value):
     def lost(self) -> bool:
         """Whether a user would have lost it: no answer, or one of the server's errors."""
         return self.status is None or self.status >= 500
+
+    def said_by(self, expected: Identity) -> bool:
+        """Whether ``expected`` answered, compared as parsed."""
+        return same_identity(self.identity, expected)
 
 
 def read(path: Path) -> Iterator[Sample]:

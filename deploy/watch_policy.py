@@ -43,8 +43,7 @@ def _lost(view: View) -> Iterator[tuple[Kind, str]]:
 
 
 def _stranger(view: View) -> Iterator[tuple[Kind, str]]:
-    header = view.expected.header()
-    wrong = [sample for sample in view.samples if not sample.lost and sample.identity != header]
+    wrong = [sample for sample in view.samples if not sample.lost and not sample.said_by(view.expected)]
     if wrong:
         text = (
             f"{len(wrong)} users' requests were answered by somebody else after the switch was observed: "

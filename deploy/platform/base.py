@@ -59,6 +59,8 @@ class Answer(Value):
     identity: Identity | None
     seen: str
     """Both in words, for a message."""
+    late: bool = False
+    """Whether the request was taken and its answer did not end in time."""
 
 
 class Health(Value):

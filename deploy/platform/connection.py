@@ -1,23 +1,32 @@
 """Connections to a name, wherever it is reached; what is verified is always the name.
 
 Plain ``http.client`` on purpose: it never retries, and a connection is exactly one connection. Whoever is not who the
-name says is an ``OSError`` whose text a person can act on; there is no way to look away from it.
+name says is an ``OSError`` whose text a person can act on; there is no way to look away from it. An exchange ends in
+time and has a limit in bytes, whatever the other side does (:mod:`deploy.platform.bounds`).
 """
 
 import functools
 import http.client
 import socket
 import ssl
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from deploy.errors import UsageError
 from deploy.model import Value
 from deploy.platform.base import Address
+from deploy.platform.bounds import MEGABYTE, Bounded, Bounds, dial, resolve
 
 TIMEOUT = 2.0
-"""Seconds for one answer."""
+"""Seconds for one whole answer."""
+SMALL = 8 * MEGABYTE
+"""Bytes that a path for health or readiness may answer."""
+CHUNK = 65536
+RESOLVING = 10.0
+"""Seconds for a name to resolve before anything is begun."""
 _EXPIRED, _NOT_YET, _NAME, _IP = 10, 9, 62, 64
 _UNKNOWN = (2, 18, 19, 20, 21)
 """OpenSSL's numbers of what a certificate can fail by; the last are the ways to have an issuer nobody knows."""
@@ -44,40 +53,116 @@ class Certificate(Value):
         return f"the certificate of {self.name}, shown at {self.ip}, issued by {self.issuer}, ends {_day(self.ends)}"
 
 
-class _Http(http.client.HTTPConnection):
-    def __init__(self, name: str, port: int | None, place: tuple[str, int], timeout: float) -> None:
-        super().__init__(name, port, timeout=timeout)
+class Heard(NamedTuple):
+    """The head of an answer whose body has ended too."""
+
+    status: int
+    headers: http.client.HTTPMessage
+
+    def lines(self, name: str) -> list[str]:
+        """Each header of that name, as it came."""
+        return self.headers.get_all(name) or []
+
+
+class _Answer(http.client.HTTPResponse):
+    """Skips every informational answer (RFC 9110, 15.2), where ``http.client`` knows 100 alone."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 101 < status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
+class Connection(http.client.HTTPConnection):
+    """One connection of a user's; ``ask`` arms its bounds."""
+
+    response_class = _Answer
+
+    def __init__(self, name: str, port: int | None, place: tuple[str, int], seconds: float) -> None:
+        super().__init__(name, port)
         self.place = place
+        self.seconds = seconds
+        self.bounds = Bounds(seconds)
 
     def connect(self) -> None:
-        self.sock = _dial(self.place, self.timeout)
+        """Connect within the bounds."""
+        self._take(_dial(self.place, self.bounds.left()))
+
+    def _take(self, sock: socket.socket) -> None:
+        self.sock = Bounded(sock, self.bounds)  # a socket in all that is asked of it here
 
 
-class _Https(http.client.HTTPSConnection):
-    def __init__(
-        self, name: str, port: int | None, place: tuple[str, int], timeout: float, authority: str | None
-    ) -> None:
-        super().__init__(name, port, timeout=timeout, context=trust(authority))
-        self.place = place
-        self.authority = authority
+class _Secure(Connection):
+    default_port = 443
+
+    def __init__(self, name: str, port: int | None, place: tuple[str, int], seconds: float, ca: str | None) -> None:
+        super().__init__(name, port, place, seconds)
+        self.authority = ca
 
     def connect(self) -> None:
-        self.sock = _secured(self.place, self.host, self.timeout, self.authority)
+        self._take(_secured(self.place, self.host, self.bounds.left(), self.authority))
 
 
-def connect(address: Address, *, secure: bool = False, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
+def connect(address: Address, *, secure: bool = False, timeout: float = TIMEOUT) -> Connection:
     """A connection of a user's, not yet opened: to ``url``, or to ``secure_url`` with its certificate verified.
 
     Args:
         address: whom to ask.
         secure: whether ``secure_url`` is meant; an ``url`` that is HTTPS is verified in any case.
-        timeout: seconds for one answer.
+        timeout: seconds for one whole answer, connecting included, where ``ask`` is told nothing else.
     """
     url = str(address.secure_url) if secure else address.url
     parts = urlsplit(url)
     if parts.scheme == "http":
-        return _Http(parts.hostname or "", parts.port, address.place(url), timeout)
-    return _Https(parts.hostname or "", parts.port, address.place(url), timeout, address.ca)
+        return Connection(parts.hostname or "", parts.port, address.place(url), timeout)
+    return _Secure(parts.hostname or "", parts.port, address.place(url), timeout, address.ca)
+
+
+def ask(
+    connection: Connection, path: str, headers: Mapping[str, str], seconds: float | None = None, limit: int = SMALL
+) -> Heard:
+    """Ask for a path and read the whole answer, within seconds and bytes altogether.
+
+    Raises:
+        OSError: where there is no whole answer within the bounds; the connection is closed then.
+        http.client.HTTPException: where it is no answer in HTTP; likewise.
+    """
+    send(connection, path, headers, seconds, limit)
+    return hear(connection)
+
+
+def send(
+    connection: Connection, path: str, headers: Mapping[str, str], seconds: float | None = None, limit: int = SMALL
+) -> None:
+    """The first half of ``ask``: send the request; the bounds of the exchange begin to run."""
+    connection.bounds.arm(connection.seconds if seconds is None else seconds, limit)
+    try:
+        connection.request("GET", path, headers=headers)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def hear(connection: Connection) -> Heard:
+    """The second half of ``ask``: read the whole answer; its body is counted and not kept."""
+    try:
+        return _whole(connection.getresponse())
+    except ValueError as error:  # from the depths of a parser: bytes that are no HTTP
+        connection.close()
+        raise http.client.HTTPException(f"not an answer in HTTP: {error}") from None
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _whole(answer: http.client.HTTPResponse) -> Heard:
+    while answer.read(CHUNK):
+        pass
+    if answer.length:  # what ended before its length is no answer, though reading in parts does not say so
+        raise http.client.IncompleteRead(b"", answer.length)
+    return Heard(answer.status, answer.headers)
 
 
 @functools.cache
@@ -107,7 +192,7 @@ def require_names(address: Address) -> None:
     for url in filter(None, (address.url, address.secure_url)):
         host, port = address.place(url)
         try:
-            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            resolve(host, port, RESOLVING)
         except OSError as error:
             raise UsageError(f"{_unresolved(host, error)}; where DNS has not moved yet, set 'address'") from None
 
@@ -125,22 +210,25 @@ def explain(error: BaseException, address: Address, url: str) -> str:
     return str(error) or type(error).__name__
 
 
-def _dial(place: tuple[str, int], timeout: float | None) -> socket.socket:
+def _dial(place: tuple[str, int], seconds: float) -> socket.socket:
     try:
-        sock = socket.create_connection(place, timeout)
+        return dial(place, seconds)
     except socket.gaierror as error:
         raise socket.gaierror(_unresolved(place[0], error)) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
-def _secured(place: tuple[str, int], name: str, timeout: float | None, authority: str | None) -> ssl.SSLSocket:
-    plain = _dial(place, timeout)
+def _secured(place: tuple[str, int], name: str, seconds: float, authority: str | None) -> ssl.SSLSocket:
+    deadline = time.monotonic() + seconds
+    plain = _dial(place, seconds)
     try:
+        plain.settimeout(max(deadline - time.monotonic(), 0.001))  # of the whole handshake: OpenSSL's loop keeps to it
         return trust(authority).wrap_socket(plain, server_hostname=name)
     except ssl.SSLCertVerificationError as error:
         plain.close()
         raise _clear(error, name, place, authority) from None
+    except TimeoutError:
+        plain.close()
+        raise TimeoutError(f"the TLS handshake did not end within {seconds:.3g} s") from None
     except BaseException:
         plain.close()
         raise

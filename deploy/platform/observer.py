@@ -5,14 +5,17 @@ import http.client
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from deploy.model import Identity
+from deploy.model import Identity, described
 from deploy.platform.base import Address, Observation
-from deploy.platform.connection import TIMEOUT, connect
+from deploy.platform.connection import TIMEOUT, Connection, connect, hear, send
 from deploy.settings import Environment
 
 KEPT = 6
 """Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""
+OPEN_SECONDS = 2.0
+"""How long it may take to open them altogether."""
 WARM_SECONDS = 0.5
 """How long the first requests on them may take altogether; who is slow now must not hold up a rollback."""
 ROUNDS = 3
@@ -21,29 +24,65 @@ EAGER, PATIENT = 0.002, 0.1
 """Seconds between rounds: the first where somebody answers; up to the second, twice as long each time, where nobody
 does. A node remembers for two minutes each connection that a Service without endpoints refused, and refuses whoever
 comes from the same address and port."""
+HEADERS = {"x-verdigris-run": "observer", "user-agent": "verdigris"}
+_ERRORS = (OSError, http.client.HTTPException)
+
+
+class Seen(NamedTuple):
+    """What one request came to."""
+
+    status: int | None
+    """``None`` where there was no whole answer."""
+    identity: Identity | None
+    text: str
+    """Both in words, for a message."""
+    late: bool = False
+    """Whether somebody took the request and did not end the answer in time."""
 
 
 def answer_of(
     address: Address, path: str, header: str, timeout: float = TIMEOUT
 ) -> tuple[int | None, Identity | None, str]:
     """One request on a connection of its own: status, identity, and what was seen in words."""
+    seen = look(address, path, header, timeout)
+    return seen.status, seen.identity, seen.text
+
+
+def look(address: Address, path: str, header: str, timeout: float = TIMEOUT) -> Seen:
+    """One request on a connection of its own, ended within ``timeout`` seconds whatever answers."""
     connection = connect(address, timeout=timeout)
     try:
-        return _ask(connection, path, header)
+        failed = _send(connection, path, timeout)
+        return failed or _hear(connection, header)
     finally:
         connection.close()
 
 
-def _ask(connection: http.client.HTTPConnection, path: str, header: str) -> tuple[int | None, Identity | None, str]:
+def _send(connection: Connection, path: str, seconds: float) -> Seen | None:
+    """Send a request; what was seen already where it cannot be sent."""
     try:
-        connection.request("GET", path, headers={"x-verdigris-run": "observer", "user-agent": "verdigris"})
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        connection.close()
-        return None, None, f"no answer ({type(error).__name__}: {error})"
-    identity = Identity.parse(answer.headers.get(header, "")) if header else None
-    return answer.status, identity, f"{answer.status} from {identity or 'nobody it names'}"
+        send(connection, path, HEADERS, seconds)
+    except _ERRORS as error:
+        return _failed(error, late=False)
+    return None
+
+
+def _hear(connection: Connection, header: str) -> Seen:
+    try:
+        answer = hear(connection)
+    except _ERRORS as error:
+        return _failed(error, late=isinstance(error, TimeoutError))
+    lines = answer.lines(header) if header else []
+    identity = Identity.of(lines)
+    return Seen(answer.status, identity, f"{answer.status} from {identity or _nobody(lines)}")
+
+
+def _nobody(lines: list[str]) -> str:
+    return described(lines) if lines else "nobody it names"
+
+
+def _failed(error: BaseException, *, late: bool) -> Seen:
+    return Seen(None, None, f"no answer ({type(error).__name__}: {error})", late)
 
 
 class Observer:
@@ -58,25 +97,25 @@ class Observer:
         self.vantage = vantage
         self.header = header
         self.path = path
-        self.kept: list[http.client.HTTPConnection] = []
+        self.kept: list[Connection] = []
+        self._seconds, self._alone = TIMEOUT, True
 
     def open(self) -> None:
         """Open the kept-alive connections, each with one request on it as far as whoever is live answers in time."""
+        deadline = time.monotonic() + OPEN_SECONDS
         for secure in (False, True) if self.users.secure_url else (False,):
             for _ in range(KEPT):
                 connection = connect(self.users, secure=secure)
-                with contextlib.suppress(OSError):
-                    connection.connect()
                 self.kept.append(connection)
+                if (left := deadline - time.monotonic()) > 0:
+                    connection.bounds.arm(min(TIMEOUT, left))
+                    with contextlib.suppress(*_ERRORS):
+                        connection.connect()
         deadline = time.monotonic() + WARM_SECONDS
-        for connection in self.kept:
-            if (left := deadline - time.monotonic()) <= 0:
-                break
-            if connection.sock is not None:
-                connection.sock.settimeout(left)
-                _ask(connection, self.path, self.header)
-            if connection.sock is not None:
-                connection.sock.settimeout(TIMEOUT)
+        asked = [one for one in self.kept if one.sock is not None and not _send(one, self.path, WARM_SECONDS)]
+        for connection in asked:
+            connection.bounds.deadline = min(connection.bounds.deadline, deadline)
+            _hear(connection, self.header)
 
     def close(self) -> None:
         """Close them."""
@@ -87,21 +126,25 @@ class Observer:
     def wait_for(self, identity: Identity, since: float, limit: float) -> Observation:
         """Ask in rounds until :data:`ROUNDS` rounds in a row were answered by ``identity`` alone.
 
+        It ends at ``limit`` whatever is answered, answers that are right and late included: no request is given more
+        time than is left.
+
         Args:
             identity: who must answer.
             since: ``time.monotonic()`` of the write.
             limit: seconds from now after which the switch counts as not complete; a write whose answer was late
                 takes nothing of them.
         """
-        asked_since = time.monotonic()
+        deadline = time.monotonic() + limit
         good, first_good, fresh, kept, wrong, pause = 0, 0.0, 0, 0, "nothing was asked", EAGER
         while True:
             began = time.monotonic()
+            self._seconds, self._alone = min(TIMEOUT, max(deadline - began, 0.05)), not good
             asked, stranger, silent = 0, "", False
-            for status, who, text in self._round():
+            for seen in self._round():
                 asked += 1
-                if who != identity:
-                    stranger, silent = text, status is None
+                if seen.identity != identity:
+                    stranger, silent = seen.text, seen.status is None
                     break  # the round is lost; who hangs must not hold up what is decided by it
             if stranger:
                 good, wrong = 0, stranger
@@ -111,28 +154,47 @@ class Observer:
                 kept, fresh = kept + len(self.kept), fresh + asked - len(self.kept)
             if good >= ROUNDS:
                 return Observation(complete=True, seconds=first_good - since, fresh=fresh, kept=kept)
-            if stranger and time.monotonic() - asked_since > limit:
-                return Observation(
-                    complete=False,
-                    seconds=time.monotonic() - since,
-                    fresh=fresh,
-                    kept=kept,
-                    reason=f"after {limit:g} s users are still answered by: {wrong}",
-                )
+            if time.monotonic() > deadline:
+                reason = f"after {limit:g} s users are still answered by: {wrong}"
+                if good:
+                    reason = f"within {limit:g} s {identity} alone answered {good} rounds, needed: {ROUNDS} in a row"
+                seconds = time.monotonic() - since
+                return Observation(complete=False, seconds=seconds, fresh=fresh, kept=kept, reason=reason)
             pause = min(2 * pause, PATIENT) if silent else EAGER
             time.sleep(pause)
 
-    def _round(self) -> Iterator[tuple[int | None, Identity | None, str]]:
-        """Every kept connection once, then fresh ones."""
-        for connection in self.kept:
-            yield _ask(connection, self.path, self.header)
-        fresh = [(self.users, secure) for secure in ((False, False, True) if self.users.secure_url else (False, False))]
-        for address, secure in (*fresh, *((one, False) for one in self.vantage)):
-            connection = connect(address, secure=secure)
-            try:
-                yield _ask(connection, self.path, self.header)
-            finally:
+    def _round(self) -> Iterator[Seen]:
+        """Every kept connection once, then fresh ones.
+
+        After a round that was lost, one is asked alone: as long as that is wrong, nobody else need be. Otherwise all
+        are asked before the first answer is waited for, so that a round takes as long as its slowest answer, and an
+        application that is right and not quick is observed in time.
+        """
+        opened = [connect(one) for one in (self.users, self.users, *self.vantage)]
+        opened += [connect(self.users, secure=True)] if self.users.secure_url else []
+        rest, waiting = [*self.kept, *opened], list[tuple[Connection, Seen | None]]()
+        deadline = time.monotonic() + self._seconds
+        try:
+            if self._alone:
+                alone = rest.pop(0)
+                yield self._sent(alone, deadline) or _hear(alone, self.header)
+            for connection in rest:
+                waiting.append((connection, self._sent(connection, deadline)))
+            while waiting:
+                connection, failed = waiting.pop(0)
+                yield failed or _hear(connection, self.header)
+        finally:
+            for connection, failed in waiting:
+                if connection in self.kept and not failed:
+                    _hear(connection, self.header)  # the round is lost; the connection is not, where it answers in time
+            for connection in opened:
                 connection.close()
+
+    def _sent(self, connection: Connection, deadline: float) -> Seen | None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return _failed(TimeoutError("the answers before it took all the time"), late=True)
+        return _send(connection, self.path, left)
 
 
 class Observing(ABC):

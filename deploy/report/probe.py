@@ -193,8 +193,8 @@ def _errors(ordered: Sequence[Sample]) -> tuple[Fact, ...]:
 def called(header: str) -> str:
     """An identity header in words."""
     identity = Identity.parse(header)
-    if header == "no identity":
-        return header
+    if header.startswith("no identity"):
+        return short(header, 120)
     return str(identity) if identity else f"no whole identity ({short(header, 80)})" if header else "no identity"
 
 

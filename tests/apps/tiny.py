@@ -3,6 +3,7 @@
 Its working directory's ``build.json`` has "version", "build", "fault" and, where it is to lie, "says_version".
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -77,14 +78,39 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(float(self.path.partition("=")[2] or 1))
         self.say(status, body)
 
+    def endless(self, how: str) -> None:
+        """Begin an answer of 200 by the right identity that never ends: a byte each 0.3 s, or as fast as it goes."""
+        status, header = b"HTTP/1.1 200 OK\r\n", f"x-release: {IDENTITY}\r\n".encode()
+        begun, part = {
+            "status": (b"HTTP/1.1 200 O", b"K"),
+            "header": (status + header + b"x-more: ", b"y"),
+            "body": (status + header + b"content-length: 99999999999\r\n\r\n", b"z"),
+            "chunk": (status + header + b"transfer-encoding: chunked\r\n\r\n1;x=", b"y"),
+            "hints": (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"),
+        }[how]
+        fast = bool(PLAN.get("fast"))
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.write(begun)
+            while True:
+                self.wfile.write(part * (65536 // len(part)) if fast else part)
+                time.sleep(0 if fast else 0.3)
+
     def say(self, status: int, body: str) -> None:
+        if (
+            (FAULT == "drips-with-users" and users_since)
+            or (FAULT == "drips-at-readyz" and self.path == "/readyz")
+            or (FAULT == "drips-when-told" and DOWN.with_name("drips").exists())
+        ):
+            return self.endless(PLAN.get("how", "body"))
         self.send_response(status)
-        if FAULT != "no-identity":
-            self.send_header("x-release", IDENTITY)
+        for line in PLAN.get("identities", [] if FAULT == "no-identity" else [IDENTITY]):
+            self.send_header("x-release", line.format(**dict(part.split("=") for part in IDENTITY.split(";"))))
         self.send_header("content-type", "text/html")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
+        return None
 
     def log_message(self, *_: object) -> None:
         pass

@@ -10,7 +10,7 @@ from deploy.platform.kubernetes.colors import Colors
 from deploy.platform.kubernetes.forward import Forward
 from deploy.platform.kubernetes.pods import is_ready
 from deploy.platform.kubernetes.transport import Object
-from deploy.platform.observer import Observer, answer_of
+from deploy.platform.observer import Observer, look
 from deploy.settings import Settings
 
 
@@ -58,8 +58,8 @@ class Reach:
 
     def answer(self, address: Address) -> Answer:
         """Ask the ready path once."""
-        status, identity, seen = answer_of(address, self.kubernetes.ready, self.header)
-        return Answer(status=status, identity=identity, seen=seen)
+        seen = look(address, self.kubernetes.ready, self.header)
+        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late)
 
     def observer(self) -> Observer:
         """Who looks at a switch, from the users' address and the other places of the settings."""

@@ -17,7 +17,7 @@ from deploy.platform.local.machine import Machine, shown
 from deploy.platform.local.ports import require_free
 from deploy.platform.local.postgres import OWNER, READER
 from deploy.platform.local.rehearsal import clear, rehearse
-from deploy.platform.observer import Observer, Observing, answer_of
+from deploy.platform.observer import Observer, Observing, look
 from deploy.settings import Settings
 
 
@@ -212,8 +212,8 @@ class LocalPlatform(Observing, Machine):
     def answer(self, color: Color | None) -> Answer:
         """Ask the application's ready path once."""
         address = self.users() if color is None else self.address(color)
-        status, identity, seen = answer_of(address, self.local.ready, self.settings.identity.header)
-        return Answer(status=status, identity=identity, seen=seen)
+        seen = look(address, self.local.ready, self.settings.identity.header)
+        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late)
 
     # --- users move --------------------------------------------------------------------------------------------
 
