@@ -185,10 +185,13 @@ def service_fixtures(context: Context) -> ModuleType:
         def service() -> "Iterator[httpx.Client]":
             import httpx
 
+            from deploy.plugin.transport import Whole
+
             def note(_response: "httpx.Response") -> None:
                 BOOK.ledger.used[name] += 1
 
-            with httpx.Client(base_url=url, timeout=10, trust_env=False, event_hooks={"response": [note]}) as client:
+            options: dict[str, Any] = {"timeout": 10, "trust_env": False, "event_hooks": {"response": [note]}}
+            with httpx.Client(base_url=url, transport=Whole(), **options) as client:
                 yield client
 
         service.__doc__ = f"An httpx client of the external service {name!r}."

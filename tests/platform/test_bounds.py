@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from deploy.model import Identity
@@ -14,6 +15,7 @@ from deploy.platform import Address
 from deploy.platform.bounds import TooLong, resolve
 from deploy.platform.connection import ask, certificate, connect
 from deploy.platform.observer import Observer, answer_of, look
+from deploy.plugin.transport import Named
 from deploy.probe import Probe
 
 WHO = Identity.parse("color=blue;version=1.0.0;build=b;config=c")
@@ -126,7 +128,7 @@ def test_a_handshake_that_never_ends_ends_at_the_deadline(serve: Serve, read: Ca
 
 
 def _text(call: Callable[..., object], *words: object) -> str:
-    with pytest.raises(OSError, match=".") as caught:
+    with pytest.raises(OSError, match=r".") as caught:
         call(*words)
     return str(caught.value)
 
@@ -250,3 +252,40 @@ def test_two_identity_headers_of_a_probed_answer_are_nobodys(serve: Serve, tmp_p
     probe.stop()
     assert not any(sample.said_by(WHO) for sample in probe.samples)  # type: ignore[arg-type]
     assert "2 identity headers, expected is one" in str(probe.samples[0].identity)
+
+
+@pytest.mark.parametrize(("begun", "part"), ENDLESS)
+def test_66_a_suites_request_ends_at_the_deadline_of_the_whole(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, begun: bytes, part: bytes
+) -> None:
+    """A drip runs into none of httpx's own time-outs; the client of the suites has a deadline beside them."""
+    monkeypatch.setattr("deploy.plugin.transport.WHOLE", 0.4)
+    address, began = serve(begun, part, 0.05), time.monotonic()
+    with (
+        httpx.Client(base_url=address.url, transport=Named(address), timeout=10) as client,
+        pytest.raises(httpx.ReadTimeout, match=r"the answer did not end within 0\.4 s"),
+    ):
+        client.get("/")
+    assert time.monotonic() - began < 1.5
+
+
+def test_66_a_suites_request_ends_at_the_limit_in_bytes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer as fast as it goes ends long before the deadline, and before the memory."""
+    monkeypatch.setattr("deploy.plugin.transport.LIMIT", 1 << 20)
+    address = serve(HEAD + b"\r\n", b"z")
+    with (
+        httpx.Client(base_url=address.url, transport=Named(address), timeout=10) as client,
+        pytest.raises(httpx.ReadError, match="the answer is longer than 1 MiB"),
+    ):
+        client.get("/")
+
+
+def test_a_suite_reads_a_stream_as_it_comes(serve: Serve) -> None:
+    """A stream may pause for as long as the client's own time-out allows, and is read piece by piece."""
+    address = serve(HEAD + b"content-type: text/event-stream\r\n\r\n", b"data: x\n\n", 0.1)
+    with (
+        httpx.Client(base_url=address.url, transport=Named(address), timeout=10) as client,
+        client.stream("GET", "/") as answer,
+    ):
+        lines = answer.iter_lines()
+        assert [next(lines) for _ in range(6)] == 3 * ["data: x", ""]
