@@ -7,6 +7,7 @@ headers, for the ends of chunks, for informational answers and for the body alik
 
 import contextlib
 import io
+import math
 import queue
 import socket
 import threading
@@ -65,13 +66,15 @@ class Bounds:
 class Bounded:
     """A socket that keeps to bounds whatever is done with it; the rest is the socket's own."""
 
-    def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
+    def __init__(self, sock: socket.socket, bounds: Bounds, each: float = math.inf) -> None:
         self.sock = sock
         self.bounds = bounds
+        self.each = each
+        """Seconds for one read, where that is less than is left of the whole."""
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         """A file to read from, as ``http.client`` wants it."""
-        return io.BufferedReader(_Reader(self.sock, self.bounds))
+        return io.BufferedReader(_Reader(self.sock, self.bounds, self.each))
 
     def sendall(self, data: Any) -> None:
         """Send everything."""
@@ -86,8 +89,9 @@ class Bounded:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
+    def __init__(self, sock: socket.socket, bounds: Bounds, each: float) -> None:
         self.sock = sock
+        self.each = each
         self.raw = sock.makefile("rb", buffering=0)  # the socket stays open for as long as this is
         self.bounds = bounds
 
@@ -95,11 +99,14 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self.sock.settimeout(self.bounds.left())
+        self.sock.settimeout(min(self.each, self.bounds.left()))
         try:
             number = self.raw.readinto(buffer)
         except TimeoutError:
-            raise self.bounds.late from None
+            self.bounds.left()
+            if math.isinf(self.each):
+                raise self.bounds.late from None
+            raise
         self.bounds.take(number or 0)
         return number
 

@@ -2,10 +2,12 @@
 
 import contextlib
 import http.client
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from deploy.model import Identity
 from deploy.platform import Address
 from deploy.platform.bounds import TooLong, resolve
 from deploy.platform.connection import ask, certificate, connect
+from deploy.platform.kubernetes.transport import Transport, Unanswered
 from deploy.platform.observer import Observer, answer_of, look
 from deploy.plugin.transport import Named
 from deploy.probe import Probe
@@ -231,11 +234,11 @@ def make_slow() -> Iterator[Callable[[float], Address]]:
 
 
 def test_a_request_of_the_probe_that_drips_is_lost(
-    serve: Serve, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sample says how long the whole answer may take."""
     monkeypatch.setattr("deploy.probe.TIMEOUT", 0.4)
-    probe = Probe(serve(HEAD + b"\r\n", b"z", 0.05), "/", 20, "x-release", tmp_path / "probe.jsonl")  # type: ignore[operator]
+    probe = Probe(serve(HEAD + b"\r\n", b"z", 0.05), "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(5, 10)
     probe.stop()
@@ -243,10 +246,10 @@ def test_a_request_of_the_probe_that_drips_is_lost(
     assert "the answer did not end within 0.4 s" in probe.samples[0].error
 
 
-def test_two_identity_headers_of_a_probed_answer_are_nobodys(serve: Serve, tmp_path: object) -> None:
+def test_two_identity_headers_of_a_probed_answer_are_nobodys(serve: Serve, tmp_path: Path) -> None:
     """They are not joined into one; the sample says that there were two."""
     twice = b"HTTP/1.1 200 OK\r\n" + 2 * IDENTITY + b"content-length: 2\r\n\r\nok"
-    probe = Probe(serve(twice), "/", 20, "x-release", tmp_path / "probe.jsonl")  # type: ignore[operator]
+    probe = Probe(serve(twice), "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(3, 10)
     probe.stop()
@@ -289,3 +292,19 @@ def test_a_suite_reads_a_stream_as_it_comes(serve: Serve) -> None:
     ):
         lines = answer.iter_lines()
         assert [next(lines) for _ in range(6)] == 3 * ["data: x", ""]
+
+
+@pytest.mark.parametrize(("begun", "part"), ENDLESS)
+def test_66_an_api_server_whose_answer_never_ends_has_not_answered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: bytes, part: bytes
+) -> None:
+    """Neither is a balancer in front of it waited for; it counts as silent, and never as success."""
+    monkeypatch.setattr("deploy.platform.kubernetes.transport.WHOLE", 0.4)
+    named = {"name": "x", "cluster": {"server": serve(begun, part, 0.05).url}, "context": {"cluster": "x"}}
+    config = {"clusters": [named], "contexts": [named], "current-context": "x"}
+    (tmp_path / "config").write_text(json.dumps(config))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+    transport, began = Transport(None), time.monotonic()
+    with pytest.raises(Unanswered, match="the API server does not answer"):
+        transport.send("GET", "/version")
+    assert time.monotonic() - began < 1.5

@@ -1,18 +1,24 @@
 """One request to the API server: the kubernetes library's credentials and trust, without its retries."""
 
 import contextlib
+import functools
 import json
 from typing import Any
 from urllib.parse import urlencode
 
 from deploy.errors import PlatformError, UsageError
+from deploy.platform.bounds import MEGABYTE, Bounded, Bounds
 
 Object = dict[str, Any]
 """An object of the API, as JSON."""
 MANAGER = "verdigris"
 """The field manager of every write."""
 TIMEOUT = 5.0
-"""Seconds for one answer."""
+"""Seconds for the first byte of an answer, and between two of them."""
+WHOLE = 20.0
+"""Seconds for one answer as a whole: an API server, or who stands before it, may send a byte now and then for ever."""
+LIMIT = 256 * MEGABYTE
+"""Bytes that one answer may have."""
 
 
 class Unanswered(PlatformError):  # noqa: N818 - what the API server was, not what went wrong
@@ -80,6 +86,10 @@ class Transport:
             )
         except urllib3.exceptions.HTTPError as error:
             raise Unanswered(f"the API server does not answer ({type(error).__name__}: {error})") from None
+        if answer.status < 200:
+            raise Unanswered(
+                f"the API server does not answer (status {answer.status} alone, which announces an answer)"
+            )
         return answer.status, answer.data, dict(answer.headers)
 
 
@@ -99,4 +109,36 @@ def _client(context: str | None) -> Any:
             raise UsageError(
                 f"no cluster can be reached: {error}; set KUBECONFIG, or name the context in the settings"
             ) from None
-    return ApiClient(configuration)
+    client = ApiClient(configuration)
+    client.rest_client.pool_manager.pool_classes_by_scheme = _pools()
+    return client
+
+
+class _Whole:
+    """For a connection of urllib3's: every exchange on it is bounded as a whole, beside the time-outs of urllib3."""
+
+    sock: Any
+    bounds: Bounds
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.bounds = Bounds(WHOLE, LIMIT)
+        self.sock = Bounded(self.sock, self.bounds, each=TIMEOUT)
+
+    def request(self, *words: Any, **more: Any) -> None:
+        if self.sock is not None:  # one that was kept; a new one is armed when it is made
+            self.bounds.arm(WHOLE, LIMIT)
+        super().request(*words, **more)  # type: ignore[misc]
+
+
+@functools.cache
+def _pools() -> dict[str, Any]:
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    plain = type("Plain", (_Whole, HTTPConnection), {})
+    secure = type("Secure", (_Whole, HTTPSConnection), {})
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
