@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from deploy.audit import AuditLog
@@ -12,6 +12,25 @@ from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
 
 STATE = ".verdigris"
 """The folder beside the settings file that holds what this machine keeps of each environment."""
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port: who is asked, whatever is asked for (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def origin(url: str) -> Origin:
+    """The origin of a URL; one that names no host, or no port that there can be, has an origin like no other's."""
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+        port = parts.port or {"http": 80, "ws": 80, "https": 443, "wss": 443}.get(scheme, 0)
+        return Origin(scheme, host if host.isascii() else host.encode("idna").decode(), port)
+    except ValueError:
+        return Origin("", url, 0)
 
 
 class Address(Value):

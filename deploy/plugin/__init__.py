@@ -131,6 +131,7 @@ def _require_asserts(config: pytest.Config) -> None:
 def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]) -> None:
     from deploy.plugin import fixtures
     from deploy.plugin.carrier import Carrier
+    from deploy.plugin.clients import Clients
     from deploy.plugin.collection import Collection
     from deploy.plugin.context import EXPECT
     from deploy.plugin.prerequisites import Prerequisites
@@ -145,6 +146,8 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     manager.register(collection, "verdigris-collection")
     manager.register(carrier, "verdigris-carrier")
     manager.register(Prerequisites(context), "verdigris-prerequisites")
+    if context.targets:
+        manager.register(Clients(context), "verdigris-clients")
     if hasattr(config, "workerinput"):
         return
     path = os.environ.get("VERDIGRIS_EVIDENCE")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from deploy.plugin.context import CONTEXT, Target
 from deploy.plugin.fixtures import RUN_HEADER
-from deploy.plugin.identity import BOOK, WrongIdentity
 from deploy.plugin.trust import authorities, home, resolver_rules
 
 if TYPE_CHECKING:
@@ -87,24 +85,13 @@ def browser_context_args(
 
 
 @pytest.fixture
-def page(page: "Page", target: Target) -> "Iterator[Page]":
-    """pytest-playwright's page, on the target; every answer of the target's origin is checked to come from it."""
+def page(page: "Page") -> "Page":
+    """pytest-playwright's page, on the target; every answer of the environment is checked to come from the target.
 
-    def check(response: "Response") -> None:
-        if not response.url.startswith(target.url):
-            return
-        try:
-            BOOK.check(target, response.url, response.status, response.headers.get(target.header))
-        except WrongIdentity:
-            wrong.append(response.url)  # an exception in a browser's event would be lost; it is raised at the end
-
-    wrong: list[str] = []
-    page.on("response", check)
+    So are those of pop-ups, frames, service workers, further pages and contexts, and of ``page.request``.
+    """
     _bear_changes(page)
-    yield page
-    page.remove_listener("response", check)
-    if wrong:
-        raise WrongIdentity(f"the page was answered by somebody else: {', '.join(wrong[:3])}")
+    return page
 
 
 def _bear_changes(page: "Page") -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy.evidence import Exchange
+from deploy.model import described
 from deploy.platform.connection import Certificate
 from deploy.platform.connection import certificate as read_certificate
 from deploy.plugin.context import CONTEXT, REHEARSAL, Context, Target
-from deploy.plugin.identity import BOOK, Ledger
+from deploy.plugin.identity import BEGAN, BOOK, Ledger
 from deploy.settings import Checks, Environment
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def certificate(target: Target, pytestconfig: pytest.Config) -> Callable[[], Cer
 
 
 def _begin(request: "httpx.Request") -> None:
-    request.extensions["verdigris-began"] = time.monotonic()
+    request.extensions[BEGAN] = time.monotonic()
 
 
 def _check(target: Target) -> Any:
@@ -88,7 +89,7 @@ def _check(target: Target) -> Any:
         streaming = response.headers.get("content-type", "").startswith("text/event-stream")
         if not streaming:
             response.read()
-        header = response.headers.get(target.header)
+        lines = response.headers.get_list(target.header)
         ip = _ip(response)
         BOOK.ledger.ips[ip] += 1
         BOOK.ledger.keep(
@@ -96,14 +97,14 @@ def _check(target: Target) -> Any:
                 method=response.request.method,
                 url=str(response.request.url),
                 status=response.status_code,
-                milliseconds=round(1000 * (time.monotonic() - response.request.extensions["verdigris-began"]), 1),
-                identity=header,
+                milliseconds=round(1000 * (time.monotonic() - response.request.extensions[BEGAN]), 1),
+                identity=described(lines) if lines else None,
                 ip=ip,
                 request_body=response.request.content.decode(errors="replace"),
                 response_body="(a stream)" if streaming else response.text,
             )
         )
-        BOOK.check(target, str(response.request.url), response.status_code, header)
+        BOOK.check(target, str(response.request.url), response.status_code, lines)
 
     return check
 

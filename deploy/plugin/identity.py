@@ -1,11 +1,14 @@
 """Every answer is asked who gave it, and what it said is kept by test."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from deploy.evidence import Exchange, Stranger
-from deploy.model import Identity
+from deploy.model import Identity, described
 from deploy.plugin.context import Target
 
+BEGAN = "verdigris-began"
+"""The extension of a request by which the fixture's client is known, and when it began."""
 _ROUTER_MADE = (502, 503, 504)
 _KEPT = 3
 _BODY = 2000
@@ -27,6 +30,8 @@ class Ledger:
         self.exchanges: list[Exchange] = []
         self.artifacts: list[str] = []
         self.figures: dict[str, float] = {}
+        self.late: list[str] = []
+        """What was wrong and could not be raised where it was seen."""
 
     def keep(self, exchange: Exchange) -> None:
         """Keep the last few exchanges, for the report of a failure."""
@@ -40,14 +45,16 @@ class Book:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.first: dict[str, Identity] = {}
+        self.target: Target | None = None
+        """Who must answer the clients of the test under way; ``None`` between tests."""
 
     def open(self) -> Ledger:
         """Begin a new test's ledger."""
         self.ledger = Ledger()
         return self.ledger
 
-    def check(self, target: Target, url: str, status: int, header: str | None) -> None:
-        """Note who answered.
+    def check(self, target: Target, url: str, status: int, lines: Sequence[str]) -> None:
+        """Note who answered, by the identity headers of one answer: exactly one, and whole.
 
         An answer without identity is somebody else's, but for an error that the router makes when nobody answers it:
         that one fails its test and says nothing of a wrong color. Where no identity is expected, all answers must
@@ -56,10 +63,10 @@ class Book:
         Raises:
             WrongIdentity: where it was not the target.
         """
-        identity = Identity.parse(header) if header else None
+        identity = Identity.of(lines)
         if identity is None:
-            if status not in _ROUTER_MADE:
-                self._stranger(target, url, status, header or "no identity")
+            if lines or status not in _ROUTER_MADE:
+                self._stranger(target, url, status, described(lines))
             return
         text = identity.header()
         expected = self.first.setdefault(target.name, identity)

@@ -241,7 +241,7 @@ def test_a_request_of_the_probe_that_drips_is_lost(
     probe = Probe(serve(HEAD + b"\r\n", b"z", 0.05), "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(5, 10)
-    probe.stop()
+    probe.finish(time.monotonic() + 5)
     assert all(sample.lost for sample in probe.samples)
     assert "the answer did not end within 0.4 s" in probe.samples[0].error
 
@@ -252,7 +252,7 @@ def test_two_identity_headers_of_a_probed_answer_are_nobodys(serve: Serve, tmp_p
     probe = Probe(serve(twice), "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(3, 10)
-    probe.stop()
+    probe.finish(time.monotonic() + 5)
     assert not any(sample.said_by(WHO) for sample in probe.samples)  # type: ignore[arg-type]
     assert "2 identity headers, expected is one" in str(probe.samples[0].identity)
 
