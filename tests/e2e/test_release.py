@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from deploy.errors import ExitStatus
 from deploy.model import Outcome, Step
 from tests.world import World
+
+WHOLE = "color={color};version={version};build={build};config={config}"
 
 
 def test_the_first_release_is_verified_and_confirmed(world: World) -> None:
@@ -102,3 +106,31 @@ def test_tests_that_hit_the_live_color_by_mistake_make_no_proof(make_world: Call
     record = world.release("1.1.0")
     assert record.exit_status is ExitStatus.HELD_NOT_VALID
     assert world.live() == "1.0.0"
+
+
+def test_an_identity_that_is_written_with_spaces_and_in_another_order_is_taken_everywhere(world: World) -> None:
+    """Readiness, the suites, the switch and the watch compare it as parsed: the release is confirmed."""
+    world.release("1.0.0")
+    written = "config={config}; build={build};  region=x ; version={version}; color={color}"
+    record = world.release(world.version("1.2.0", identities=[written]))
+    assert record.outcome is Outcome.CONFIRMED, record.objections
+    assert world.live() == "1.2.0"
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [
+        pytest.param(2 * [WHOLE], id="the-same-twice"),
+        pytest.param([WHOLE, "color=blue"], id="another-beside-it"),
+        pytest.param(["color={color};version={version}", "build={build};config={config}"], id="two-halves"),
+    ],
+)
+def test_a_release_that_says_who_it_is_in_two_headers_is_held(
+    make_world: Callable[..., World], identities: list[str]
+) -> None:
+    """Joined they may look like one that neither said; the message says that there were two."""
+    world = make_world(ready_seconds=1).up()
+    record = world.release(world.version("1.0.0", identities=identities))
+    assert record.exit_status is ExitStatus.HELD_FAILED
+    assert "2 identity headers, expected is one" in record.objections[0].text
+    assert world.live() is None

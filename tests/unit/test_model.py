@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from deploy.errors import ExitStatus
-from deploy.model import COLORS, Color, Identity, Kind, Objection, Step, exit_status_of
+from deploy.model import COLORS, Color, Identity, Kind, Objection, Step, described, exit_status_of, same_identity
 from tests.unit.made import EXPECTED, OTHER, record
 
 WORD = st.text(st.characters(codec="ascii", exclude_characters=";=", categories=("L", "N", "P", "S")), min_size=1)
@@ -46,6 +46,59 @@ def test_what_is_not_a_whole_identity_is_none(text: str) -> None:
 def test_spaces_and_more_in_a_header_are_borne() -> None:
     """An application may say more of itself, in any order."""
     assert Identity.parse("config=c0; build=b2;  region=x; version=2.0.0; color=green") == EXPECTED
+
+
+WHOLE = EXPECTED.header()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        pytest.param((), "no identity", id="no-header"),
+        pytest.param(("",), "it has no 'color'", id="an-empty-header"),
+        pytest.param((WHOLE, WHOLE), "2 identity headers, expected is one", id="the-same-twice"),
+        pytest.param((WHOLE, ""), "2 identity headers, expected is one", id="an-empty-one-beside-it"),
+        pytest.param((WHOLE, OTHER.header()), "2 identity headers, expected is one", id="two"),
+        pytest.param(
+            ("color=green;version=2.0.0", "build=b2;config=c0"), "2 identity headers", id="two-halves-that-make-a-whole"
+        ),
+        pytest.param((f"{WHOLE}, {WHOLE}",), "as if two headers were joined", id="the-same-joined"),
+        pytest.param((f"{WHOLE},{OTHER.header()}",), "as if two headers were joined", id="two-joined"),
+        pytest.param((f"{WHOLE}, region=x",), "as if two headers were joined", id="one-and-something-joined"),
+        pytest.param((f"region=x, {WHOLE}",), "as if two headers were joined", id="something-and-one-joined"),
+        pytest.param((f"{WHOLE}\n{WHOLE}",), "no identity", id="joined-as-a-browser-does"),
+        pytest.param((f"{WHOLE};version=2.0.0",), "'version' stands in it twice", id="a-key-twice"),
+        pytest.param((f"{WHOLE};version=",), "'version' stands in it twice", id="a-key-twice-and-empty"),
+        pytest.param((f"{WHOLE};region=x;region=y",), "'region' stands in it twice", id="an-unknown-key-twice"),
+        pytest.param((WHOLE.replace("b2", ""),), "it has no 'build'", id="an-empty-key"),
+        pytest.param((f"{WHOLE};region",), "'region' is not KEY=VALUE", id="a-key-without-a-value"),
+        pytest.param((WHOLE.replace("green", "red"),), "'red' is no color", id="no-such-color"),
+        pytest.param((WHOLE.replace("b2", "b\x002"),), "'build' is", id="a-control-character"),
+    ],
+)
+def test_what_is_not_exactly_one_identity_is_nobodys_and_said(lines: tuple[str, ...], words: str) -> None:
+    """One header, each key once: what two headers say together is what neither said."""
+    assert Identity.of(lines) is None
+    assert words in described(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(WHOLE, id="as-it-is-written"),
+        pytest.param(WHOLE.replace(";", "; "), id="spaces-after-the-semicolon"),
+        pytest.param(f"  {WHOLE.replace('=', ' = ')} ; ", id="spaces-everywhere"),
+        pytest.param(";".join(reversed(WHOLE.split(";"))), id="in-another-order"),
+        pytest.param(f"{WHOLE};region=x", id="with-more"),
+    ],
+)
+def test_an_identity_is_compared_as_parsed(text: str) -> None:
+    """However it is written, it is the same, in a sample and in words."""
+    assert Identity.of([text]) == EXPECTED
+    assert described([text]) == WHOLE
+    assert same_identity(text, EXPECTED)
+    assert not same_identity(text, OTHER)
+    assert not same_identity(None, EXPECTED)
 
 
 def test_the_other_color_of_the_other_is_the_same() -> None:

@@ -51,6 +51,14 @@ def test_what_was_lost_before_the_watch_began_is_judged(watch: Watch) -> None:
     assert [found.rule for found in watch([answer(status=None)])] == ["watch-lost"]
 
 
+def test_an_identity_that_is_written_another_way_is_the_releases(watch: Watch, shop: Shop) -> None:
+    """What passed readiness, the suites and the switch is not rolled back in the watch for its spaces."""
+    standing = shop.platform().standing(Color.BLUE)
+    assert standing is not None
+    spaced = "; ".join(reversed(standing.identity.header().split(";")))
+    assert watch([answer(standing).model_copy(update={"identity": spaced})]) == ()
+
+
 def test_an_answer_that_was_asked_for_before_the_switch_is_nobodys_fault(watch: Watch, shop: Shop) -> None:
     """It took its time, came from the color that was left, and arrived after the switch was observed."""
     standing = shop.platform().standing(Color.BLUE)

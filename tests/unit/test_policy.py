@@ -121,6 +121,15 @@ ONLY = [
 ]
 
 
+SPACED = "; ".join(reversed(EXPECTED.header().split(";")))
+
+
+def test_an_identity_that_is_written_another_way_is_the_candidates() -> None:
+    """Evidence is compared as parsed: who was expected, and who answered."""
+    tests = [ran(test, identities={SPACED: 1}) for test in IDS]
+    assert objections(case(evidence=evidence(*tests, collected=collected(expected=SPACED)))) == ()
+
+
 def test_a_whole_pass_has_no_objection() -> None:
     """Every frozen test passed on the expected identity: go on."""
     assert objections(case()) == ()

@@ -8,7 +8,7 @@ from deploy.model import Kind
 from deploy.platform.base import Health
 from deploy.settings import WatchSettings
 from deploy.watch_policy import RULES, View, objections
-from tests.unit.made import OTHER, sample, view
+from tests.unit.made import EXPECTED, OTHER, sample, view
 
 GOOD = view().samples
 SLOW = tuple(sample(milliseconds=500) for _ in range(10))
@@ -24,6 +24,12 @@ ONLY = [
     pytest.param("watch-blind", view(samples=(), windows=()), id="no-probe-ended"),
     pytest.param("watch-log", view(log_lines=("ERROR no database",)), id="an-error-in-its-log"),
 ]
+
+
+def test_an_identity_that_is_written_another_way_is_no_strangers() -> None:
+    """Spaces after the semicolon and another order of keys say the same."""
+    spaced = sample(identity="; ".join(reversed(EXPECTED.header().split(";"))))
+    assert objections(view(samples=(*GOOD, spaced))) == ()
 
 
 def test_a_quiet_watch_has_no_objection() -> None:
