@@ -22,6 +22,8 @@ PATHS = json.loads(os.environ["VERDIGRIS_LOAD_PATHS"])
 HEADER = os.environ["VERDIGRIS_LOAD_HEADER"]
 PLACE = json.loads(os.environ["VERDIGRIS_LOAD_PLACE"])
 TRUSTED = gevent.ssl.create_default_context(cafile=os.environ.get("VERDIGRIS_LOAD_CA"))
+ANSWER = 10.0
+"""Seconds for one whole answer; a user whose answer never ends asks for the next path then."""
 NOBODY = (0, 502, 503, 504)
 """Statuses without an answer of the application: no connection, or an error that the router makes."""
 IDENTITIES: Counter[str] = Counter()
@@ -69,10 +71,11 @@ class User(FastHttpUser):
     def ask(self) -> None:
         """Ask for the next path."""
         self.turn += 1
-        with self.client.get(PATHS[self.turn % len(PATHS)], catch_response=True, timeout=10) as answer:
-            header = (answer.headers or {}).get(HEADER)
-            if header or answer.status_code not in NOBODY:
-                IDENTITIES[header or "no identity"] += 1
+        path = PATHS[self.turn % len(PATHS)]
+        with gevent.Timeout(ANSWER), self.client.get(path, catch_response=True) as answer:
+            lines = answer.headers.getlist(HEADER) if answer.headers else []
+            if lines or answer.status_code not in NOBODY:
+                IDENTITIES[" | ".join(lines) or "no identity"] += 1
             if answer.status_code != 200:
                 answer.failure(f"status {answer.status_code}" if answer.status_code else f"no answer: {answer.error}")
 

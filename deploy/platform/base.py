@@ -50,7 +50,7 @@ class Address(Value):
     @property
     def https(self) -> str | None:
         """The address over HTTPS, where there is one."""
-        return self.secure_url or (self.url if self.url.startswith("https:") else None)
+        return self.secure_url or (self.url if origin(self.url).scheme == "https" else None)
 
     @property
     def names(self) -> frozenset[str]:

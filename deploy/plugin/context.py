@@ -54,6 +54,11 @@ class Target:
             return identity == self.identity
         return self.version is None or identity.version == self.version
 
+    def said_by(self, header: str) -> bool:
+        """Whether an identity header says an answer of this target, however it is written."""
+        identity = Identity.parse(header)
+        return identity is not None and self.accepts(identity)
+
     def __str__(self) -> str:
         expected = self.identity or (f"version {self.version}" if self.version else "whoever answers first")
         return f"{self.name} at {self.address}, expecting {expected}"

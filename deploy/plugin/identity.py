@@ -33,6 +33,11 @@ class Ledger:
         self.late: list[str] = []
         """What was wrong and could not be raised where it was seen."""
 
+    def answered(self, header: str, number: int = 1) -> None:
+        """Count answers that a program of the suite's own got, by their identity header, however it is written."""
+        identity = Identity.parse(header)
+        self.identities[identity.header() if identity else header] += number
+
     def keep(self, exchange: Exchange) -> None:
         """Keep the last few exchanges, for the report of a failure."""
         clip = {"request_body": exchange.request_body[:_BODY], "response_body": exchange.response_body[:_BODY]}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.platform import Address
+from deploy.platform.base import origin
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -24,7 +25,7 @@ def resolver_rules(addresses: Iterable[Address]) -> list[str]:
 
 def authorities(addresses: Iterable[Address]) -> list[str]:
     """The files of certificates that the browser needs."""
-    return list(dict.fromkeys(one.ca for one in addresses if one.ca and one.url.startswith("https:")))
+    return list(dict.fromkeys(one.ca for one in addresses if one.ca and origin(one.url).scheme == "https"))
 
 
 def certutil() -> str:

@@ -3,7 +3,10 @@
 import contextlib
 import http.client
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -308,3 +311,37 @@ def test_66_an_api_server_whose_answer_never_ends_has_not_answered(
     with pytest.raises(Unanswered, match="the API server does not answer"):
         transport.send("GET", "/version")
     assert time.monotonic() - began < 1.5
+
+
+def test_66_a_user_of_the_load_whose_answer_never_ends_asks_again(serve: Serve, tmp_path: Path) -> None:
+    """The request counts as failed, by a deadline of its own."""
+    text = (Path(__file__).parents[2] / "performance" / "locustfile.py").read_text()
+    (tmp_path / "locustfile.py").write_text(text.replace("ANSWER = 10.0", "ANSWER = 0.5"))
+    address = serve(HEAD + b"content-length: 99999\r\n\r\n", b"z", 0.05)
+    more = {"OUT": str(tmp_path / "load.json"), "PATHS": '["/"]', "HEADER": "x-release"}
+    more["PLACE"] = json.dumps(address.place(address.url))
+    words = ["--headless", "--host", address.url, "--users", "2", "--spawn-rate", "2", "--run-time", "3s"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "locust",
+            "-f",
+            "locustfile.py",
+            *words,
+            "--stop-timeout",
+            "1",
+            "--exit-code-on-error",
+            "0",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, **{f"VERDIGRIS_LOAD_{name}": value for name, value in more.items()}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (tmp_path / "load.json").is_file(), done.stderr
+    figures = json.loads((tmp_path / "load.json").read_text())["figures"]
+    assert figures["requests"] >= 4, figures
+    assert figures["failures"] == figures["requests"], figures
