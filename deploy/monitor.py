@@ -14,6 +14,8 @@ from deploy.settings import WatchSettings
 from deploy.watch_policy import View, objections
 
 TICK = 0.05
+LATE = 0.5
+"""Seconds after which a request that was asked before the switch is not waited for any more."""
 FOLLOWING = 0.5
 """Seconds between two looks at what must run once."""
 
@@ -32,7 +34,8 @@ class Start(NamedTuple):
 
 
 def start(probe: Probe, logged: int) -> Start:
-    """From now on."""
+    """From now on; what waits for the color that users left is given up."""
+    probe.let_go(LATE)
     return Start(time.monotonic(), probe.due(), len(probe.since(0)), logged)
 
 

@@ -200,13 +200,13 @@ def _identity(case: Case) -> Iterator[tuple[Kind, str]]:
             f"{first.seen}, expected was {first.expected}"
         )
         yield Kind.NOT_VALID, text
-    first = next(iter(case.evidence.identities), "")
-    expected = case.expected or Identity.parse(first)
+    one = next(iter(case.evidence.identities), "")
+    expected = case.expected or Identity.parse(one)
     others = [
-        seen for seen in case.evidence.identities if not (same_identity(seen, expected) if expected else seen == first)
+        seen for seen in case.evidence.identities if not (same_identity(seen, expected) if expected else seen == one)
     ]
     if others and not strangers:
-        yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {expected or first}"
+        yield Kind.NOT_VALID, f"answers came from {_some(others)}, expected was {expected or one}"
     if not case.evidence.identities and not case.selected:
         yield Kind.NOT_VALID, "no answer of the candidate was seen in it"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from deploy import private
 from deploy.model import described
 from deploy.platform import Address
-from deploy.platform.bounds import LIMIT
+from deploy.platform.bounds import LIMIT, Bounded
 from deploy.platform.connection import Connection, ask, connect
 from deploy.samples import Sample
 
@@ -27,6 +27,9 @@ FRESH = 4
 
 class Probe:
     """Runs from ``start`` to ``stop``; ``finish`` writes its samples to ``out``."""
+
+    _asking: dict[Connection, float] = {}
+    """Who waits for an answer, and since when."""
 
     def __init__(self, users: Address, path: str, rate: float, header: str, out: Path) -> None:
         self.users = users
@@ -40,6 +43,7 @@ class Probe:
         self._next = 0
         self._began = 0.0
         self._threads: list[threading.Thread] = []
+        self._asking = {}
 
     def start(self) -> None:
         """Begin to ask."""
@@ -92,6 +96,16 @@ class Probe:
         with self._lock:
             return self.samples[index:]
 
+    def let_go(self, seconds: float) -> None:
+        """Give up the requests that have waited for longer than ``seconds``, so that somebody is there to ask anew.
+
+        Where the color that users leave does not answer, every thread waits for it, and the color that they get would
+        seem to answer nobody. What was asked before the switch is not judged.
+        """
+        for connection, sent in list(self._asking.items()):
+            if time.monotonic() - sent > seconds and isinstance(sock := connection.sock, Bounded):
+                sock.cut()
+
     def _run(self) -> None:
         kept: dict[bool, Connection] = {}
         while not self._stopping.is_set():
@@ -120,11 +134,14 @@ class Probe:
         sent = time.time()
         status, header, error = None, None, ""
         try:
+            self._asking[connection] = time.monotonic()
             answer = ask(connection, self.path, {"user-agent": "verdigris-probe"}, TIMEOUT, LIMIT)
             status, lines = answer.status, answer.lines(self.header)
             header = described(lines) if lines else None
         except (OSError, http.client.HTTPException) as failure:
             error = f"{type(failure).__name__}: {failure}"[:200]
+        finally:
+            self._asking.pop(connection, None)
         milliseconds = round(1000 * (time.monotonic() - due), 2)
         return Sample(
             at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error, number=number

@@ -84,6 +84,11 @@ class Bounded:
         except TimeoutError:
             raise self.bounds.late from None
 
+    def cut(self) -> None:
+        """End what another thread waits for on it; that thread sees an error of the socket's."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)  # not that of TLS, which takes the reader's state away
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
 

@@ -86,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             "header": (status + header + b"x-more: ", b"y"),
             "body": (status + header + b"content-length: 99999999999\r\n\r\n", b"z"),
             "chunk": (status + header + b"transfer-encoding: chunked\r\n\r\n1;x=", b"y"),
+            "silent": (b"", b""),
             "hints": (b"", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"),
         }[how]
         fast = bool(PLAN.get("fast"))
@@ -93,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.wfile.write(begun)
             while True:
-                self.wfile.write(part * (65536 // len(part)) if fast else part)
+                self.wfile.write(part * (65536 // max(1, len(part))) if fast else part)
                 time.sleep(0 if fast else 0.3)
 
     def say(self, status: int, body: str) -> None:

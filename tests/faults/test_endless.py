@@ -82,3 +82,18 @@ def test_66_a_live_color_that_drips_does_not_hold_up_prepare(live_world: Callabl
     process.terminate()
     code, output = ended(process)
     assert code == ExitStatus.HELD_NOT_CONCLUSIVE, output
+
+
+@pytest.mark.parametrize("how", ["body", "silent"])
+def test_66_a_release_that_mends_a_live_color_that_does_not_answer_is_confirmed(
+    live_world: Callable[..., World], how: str
+) -> None:
+    """The probe's requests to the old color are given up at the switch; the new one is judged by its own."""
+    world = amend(live_world(), "drain_seconds = 5", "drain_seconds = 1")
+    world.version("1.0.0", "drips-when-told", how=how)
+    world.command("down")
+    world.command("up")
+    (world.root / "versions" / "drips").touch()
+    record = world.release("1.1.0")
+    assert record.outcome is Outcome.CONFIRMED, said(record)
+    came_to(world, Outcome.CONFIRMED, ExitStatus.CONFIRMED, "1.1.0")
