@@ -17,6 +17,7 @@ from .chatbot import Chatbot
 from .images import Images
 from .kubectl import Kubectl
 from .machine import Machine, addresses, own_address
+from .roles import Roles
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_LABEL = "verdigris.dev/test"
@@ -79,6 +80,14 @@ def namespace(make_namespace: NamespaceMaker) -> str:
     made = make_namespace().namespace
     assert made is not None
     return made
+
+
+@pytest.fixture(scope="module")
+def roles(make_namespace: NamespaceMaker) -> Iterator[Roles]:
+    """Set the accounts up once for the module."""
+    made = Roles(make_namespace(), make_namespace())
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """What each account may do in its environment's namespace, and what it may not do anywhere."""
 
-import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +8,10 @@ import pytest
 
 from deploy.platform.kubernetes.environment import NEEDED
 
-from .conftest import NamespaceMaker
-from .kubectl import Kubectl, wait_until
-from .manifests import K8S, read
+from .kubectl import wait_until
+from .manifests import K8S
+from .roles import ACCOUNTS, Roles
 
-ACCOUNTS = ("release", "verify", "approve")
 GROUPS = {
     "deployments": "apps",
     "replicasets": "apps",
@@ -66,69 +63,8 @@ ALLOWED = {
     "approve": dict.fromkeys(("configmaps", "services", "pods", "events", "deployments"), READ),
 }
 """All that an account may do in its own namespace; whatever is not named here it may not."""
-POLICIES = ("approvals", "audit")
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"}
 ENTER = "/api/v1/namespaces/NAMESPACE/pods/any/exec?command=sh"
-
-
-class Roles:
-    """Two namespaces with the accounts of k8s/rbac in each, the cluster's identity readable, the policy in force."""
-
-    def __init__(self, home: Kubectl, other: Kubectl) -> None:
-        """Apply the files as an administrator would; what lies outside the namespaces gets names of its own."""
-        self.home, self.other = home, other
-        self.suffix = str(home.namespace)
-        for namespace in (home, other):
-            for account in ACCOUNTS:
-                namespace("apply", "--filename", str(K8S / "rbac" / f"{account}.yaml"))
-        (deployment,) = read("production/deployment-blue.yaml")
-        deployment["spec"]["replicas"] = 0
-        home.create(*self.cluster_wide(), *read("production/service.yaml"), deployment)
-
-    def cluster_wide(self) -> list[dict[str, Any]]:
-        """Make what lies outside of namespaces this test's own, so that tests on one cluster do not meet."""
-        role, binding = read("rbac/cluster-identity.yaml")
-        policies = [read(f"rbac/{name}.yaml") for name in POLICIES]
-        for found in (role, binding, *itertools.chain(*policies)):
-            found["metadata"]["name"] += f"-{self.suffix}"
-        binding["roleRef"]["name"] = role["metadata"]["name"]
-        binding["subjects"] = [
-            {**subject, "namespace": self.home.namespace}
-            for subject in binding["subjects"]
-            if subject["namespace"] == "chatbot-platform-prod"
-        ]
-        own = {"kubernetes.io/metadata.name": self.home.namespace}
-        for policy, in_force in policies:
-            in_force["spec"]["policyName"] = policy["metadata"]["name"]
-            in_force["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": own}}
-        return [role, binding, *itertools.chain(*policies)]
-
-    def close(self) -> None:
-        """Remove what the namespaces do not take with them."""
-        for found in self.cluster_wide():
-            self.home("delete", found["kind"], found["metadata"]["name"], "--ignore-not-found", "--wait=false")
-
-    def may(self, account: str, namespace: str | None, asked: list[dict[str, str]]) -> list[bool]:
-        """Ask the API server, in one call, what an account of the home namespace may do in some namespace."""
-        user = f"system:serviceaccount:{self.home.namespace}:verdigris-{account}"
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{self.home.namespace}", "system:authenticated"]
-        reviews = [
-            {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SubjectAccessReview",
-                "spec": {"user": user, "groups": groups, "resourceAttributes": {"namespace": namespace or "", **one}},
-            }
-            for one in asked
-        ]
-        return [review["status"]["allowed"] for review in self.home.create(*reviews)]
-
-
-@pytest.fixture(scope="module")
-def roles(make_namespace: NamespaceMaker) -> Iterator[Roles]:
-    """Set the accounts up once for the module."""
-    made = Roles(make_namespace(), make_namespace())
-    yield made
-    made.close()
 
 
 def question(verb: str, resource: str, name: str = "") -> dict[str, str]:
