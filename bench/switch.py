@@ -11,7 +11,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ SWITCHES = 1_000
 SWITCHES_QUICK = 40
 SPARE = 1.05
 """How many more are made: a busy machine may hold the users up just when one of them is decided."""
+REQUESTS, REQUESTS_QUICK = 30_000, 1_000
+LONGER = 180.0
+"""Seconds for which switches go on beyond their number, as long as there were not that many requests."""
 NEAR = 0.05
 """Seconds before and after a switch in which a request counts as near it."""
 STALE_MS = 50.0
@@ -48,7 +51,7 @@ class Move:
 
 def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
     """Measure it; with ``report`` the samples and the moves are kept in that folder."""
-    count = SWITCHES_QUICK if quick else SWITCHES
+    count, requests = (SWITCHES_QUICK, REQUESTS_QUICK) if quick else (SWITCHES, REQUESTS)
     with tempfile.TemporaryDirectory(prefix="switch-") as name:
         folder = report or Path(name)
         platform = _platform(Path(name))
@@ -65,7 +68,7 @@ def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
                 stream_end="event: done",
             )
             with Traffic(plan, folder / "samples.jsonl") as traffic:
-                moves = [switch_once(platform, identities, number) for number in range(math.ceil(count * SPARE))]
+                moves = moved(lambda number: switch_once(platform, identities, number), traffic, count, requests)
                 summary = traffic.stop()
                 samples = list(traffic.samples())
         finally:
@@ -75,7 +78,18 @@ def run(*, quick: bool = False, report: Path | None = None) -> list[Figure]:
             (report / "moves.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
             (report / "summary.json").write_text(json.dumps(summary.as_json(), indent=1), encoding="utf-8")
     print(summary, file=sys.stderr)
-    return figures_of(moves, samples, summary, count, requests=1_000 if quick else 30_000)
+    return figures_of(moves, samples, summary, count, requests)
+
+
+def moved(
+    move: Callable[[int], Move], traffic: Traffic, count: int, requests: int, longer: float = LONGER
+) -> list[Move]:
+    """Switch ``count`` times and some more, then on until the users made their requests, on a slow machine too."""
+    moves = [move(number) for number in range(math.ceil(count * SPARE))]
+    deadline = time.monotonic() + longer
+    while traffic.seen() < requests and time.monotonic() < deadline:
+        moves.append(move(len(moves)))
+    return moves
 
 
 def _platform(root: Path) -> Platform:

@@ -126,6 +126,10 @@ class Traffic:
         """One sample a request, in the order of their ends; while it runs, those so far."""
         return samples.read(self.out)
 
+    def seen(self) -> int:
+        """How many requests came to their end so far."""
+        return self.out.read_bytes().count(b"\n") if self.out.exists() else 0
+
     def _collect(self, process: "subprocess.Popen[str]") -> Summary:
         try:  # this ends its standard input first, which it cannot miss, however early it comes
             said, complaint = process.communicate(timeout=self.plan.timeout + self.timeout)

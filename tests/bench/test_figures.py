@@ -2,15 +2,20 @@
 
 import json
 import math
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from bench import __main__ as command
 from bench import switch
 from bench.figure import Figure, percentile
-from bench.switch import Move, near, stale_ms
+from bench.switch import Move, moved, near, stale_ms
+from bench.traffic import Plan, Traffic
 from deploy.model import Color
 from deploy.samples import Sample
+from tests.bench.servers import GOOD, Server
 
 
 def sample(at: float, color: str | None) -> Sample:
@@ -47,6 +52,31 @@ def test_stale_is_the_last_request_that_the_color_being_left_answered() -> None:
 def test_near_counts_both_sides_of_each_switch() -> None:
     seen = [sample(at, "blue") for at in (9.94, 9.96, 10.0, 10.04, 10.06, 11.01)]
     assert near(MOVES, seen) == [3, 1]
+
+
+def green(number: int) -> Move:
+    """A move that takes a moment, as one on a cluster does; nobody is moved."""
+    time.sleep(0.01)
+    return Move(at=number, to=Color.GREEN, observed_ms=5)
+
+
+def test_switches_go_on_until_the_users_made_their_requests(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """On a slow machine the switches are over before the requests; they go on, and no figure is made of fewer."""
+    plan = Plan(url=serve(lambda call: call.say(GOOD)).url, rate=200, arrivals="even")
+    with Traffic(plan, tmp_path / "samples.jsonl") as traffic:
+        made = moved(green, traffic, 2, 100)
+        assert traffic.stop().requests >= 100
+    assert len(made) > 3
+    assert [move.at for move in made] == list(range(len(made)))
+
+
+def test_switches_for_requests_that_never_come_have_an_end(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """With users who are too slow the figure of their requests fails, and the benchmark ends."""
+    plan = Plan(url=serve(lambda call: call.say(GOOD)).url, rate=20, arrivals="even")
+    with Traffic(plan, tmp_path / "samples.jsonl") as traffic:
+        made = moved(green, traffic, 2, 10**9, longer=0.3)
+        assert traffic.stop().requests < 10**9
+    assert 3 < len(made) <= 34
 
 
 def test_the_list_and_the_exit_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
