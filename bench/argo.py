@@ -126,7 +126,7 @@ def argo(stand: Stand, admin: Kubectl, folder: Path) -> Iterator[Argo]:
     command += ["--kubeconfig", os.environ["KUBECONFIG"], "--loglevel", "warn"]
     command += ["--metricsport", str(free_port()), "--healthzPort", str(free_port())]
     log = folder / "argo.log"
-    with _kinds(source, admin), log.open("wb") as output:
+    with kinds(source, admin), log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield Argo(stand)
@@ -167,7 +167,8 @@ def _controller(source: Path) -> Path:
 
 
 @contextmanager
-def _kinds(source: Path, admin: Kubectl) -> Iterator[None]:
+def kinds(source: Path, admin: Kubectl) -> Iterator[None]:
+    """Its kinds, served for the time of the block; those that were there before stay."""
     folder, there = source / "manifests" / "crds", admin.attempt("get", "crd", "rollouts.argoproj.io").returncode == 0
     files = [word for path in sorted(folder.glob("*-crd.yaml")) for word in ("--filename", str(path))]
     if there:
@@ -175,7 +176,13 @@ def _kinds(source: Path, admin: Kubectl) -> Iterator[None]:
         return
     admin("apply", "--server-side", *files)
     try:
-        admin("wait", "--for=condition=Established", "crd/rollouts.argoproj.io", "--timeout=30s")
+        wait_until(lambda: _established(admin), "the cluster serves Rollouts", 30)
         yield
     finally:
         admin("delete", "--wait=false", *files)
+
+
+def _established(admin: Kubectl) -> bool | None:
+    """Whether the kind is served; ``kubectl wait`` of 1.20 gives up on an object that has no condition yet."""
+    conditions = admin.get("crd", "rollouts.argoproj.io").get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions) or None

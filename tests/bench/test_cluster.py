@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.argo import kinds
 from bench.cluster import figures_of_kills
 from bench.cluster_world import APPLICATION
-from tests.cluster.kubectl import wait_until
+from tests.cluster.kubectl import Kubectl, wait_until
 from tests.cluster.machine import free_port
 from tests.crash.cluster import FLOWS
 from tests.crash.outcome import Kill
@@ -50,6 +51,32 @@ def _open(port: int) -> http.client.HTTPConnection:
 def _ask(connection: http.client.HTTPConnection, path: str = "/") -> http.client.HTTPResponse:
     connection.request("GET", path)
     return connection.getresponse()
+
+
+OLD_KUBECTL = """#!/bin/sh
+# kubectl 1.20 with a kind that was just made: no status at first, and its 'wait' gives up on that
+case " $* " in
+    *" wait "*) echo 'error: .status.conditions accessor error: <nil> is of the type <nil>' >&2; exit 1 ;;
+    *" get "*"--output=json"*)
+        echo asked >> "$ASKED"
+        if [ "$(wc -l < "$ASKED")" -lt 3 ]; then echo '{"kind": "CustomResourceDefinition"}'
+        else echo '{"status": {"conditions": [{"type": "Established", "status": "True"}]}}'; fi ;;
+    *" get "*) exit 1 ;;
+    *) echo "$*" >> "$ASKED.words" ;;
+esac
+"""
+
+
+def test_the_peer_waits_for_its_kinds_with_an_old_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind without a condition is asked about again until it is served, and removed at the end."""
+    kubectl, asked = tmp_path / "kubectl", tmp_path / "asked"
+    kubectl.write_text(OLD_KUBECTL)
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("ASKED", str(asked))
+    with kinds(tmp_path, Kubectl(tmp_path / "kubeconfig")):
+        assert asked.read_text().count("asked") == 3
+    assert "delete --wait=false" in Path(f"{asked}.words").read_text()
 
 
 def test_the_application_closes_a_connection_only_after_an_answer(app: App) -> None:
