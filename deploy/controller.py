@@ -5,6 +5,7 @@ Everything here is order: lock, recover, journal, act, record. What is decided i
 
 import contextlib
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -29,6 +30,8 @@ from deploy.tools import PAUSE, Flow, Signals, Tools, beating, in_words, objecti
 from deploy.verify import Verifier
 from deploy.watcher import Detached, Silent, Watcher
 
+LEARN_SECONDS = 5.0
+"""Seconds that are waited for the environment's own secrets."""
 DRAIN_SECONDS = 2.0
 """How long a reader of the output who does not read is waited for."""
 PROBE_SECONDS = 2.0
@@ -56,6 +59,7 @@ class Controller:
         self.signals = Signals()
         self.redactor = Redactor(secrets(self.environment, settings.root))
         self.watcher = Detached(watcher or Silent(), self.redactor.text)
+        self._learning: threading.Thread | None = None
         self._afterwards: list[Callable[[], object]] = []
         self._probes: list[Probe] = []
         self.platform = platform or open_platform(settings, environment)
@@ -74,6 +78,7 @@ class Controller:
         """
         self._check(version)
         with self._acting(f"release of {version}"):
+            self._await_secrets()
             record = self._new("release", version)
             if fewer_tests:
                 record = record.with_changes(notes={**record.notes, "fewer tests": fewer_tests})
@@ -157,6 +162,7 @@ class Controller:
             try:
                 with ExitStack() as lock:
                     self._insist(lambda: lock.enter_context(self.journal.lock(action)))
+                    self._learn_secrets()
                     if recover:
                         self._guard()
                         if (record := self._recover()) is not None:
@@ -171,6 +177,19 @@ class Controller:
     def _guard(self) -> None:
         """See that somebody finishes this run, or the next one, if it dies."""
         self._attempt("nobody finishes a run that dies", self.platform.guard)
+
+    def _learn_secrets(self) -> None:
+        """Ask for what the environment itself keeps secret, in a thread: no way back waits for the answer."""
+        what = "the secrets of the environment are not known, so nothing takes them out of the records"
+        learn = partial(self._attempt, what, lambda: self.redactor.learn(self.platform.secrets()))
+        with contextlib.suppress(RuntimeError):  # no thread to be had
+            self._learning = threading.Thread(target=learn, name="secrets", daemon=True)
+            self._learning.start()
+
+    def _await_secrets(self) -> None:
+        """Wait for them before texts of the application are kept; bounded."""
+        if self._learning is not None and self._learning.ident is not None:
+            self._learning.join(LEARN_SECONDS)
 
     def _do_afterwards(self) -> None:
         """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""
@@ -316,6 +335,7 @@ class Controller:
                 text = self.redactor.text(str(error))
                 self._afterwards.append(partial(self.records.notify, unknown(guard.record, text)))
             raise
+        self._await_secrets()
         self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
         self._attempt("what the probe saw was not kept", self._end_probes)
         if not isinstance(guard.failure, Conflict):  # whoever acts now holds what this run held

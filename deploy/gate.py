@@ -56,6 +56,7 @@ class Gate:
     def __init__(self, settings: Settings, environment: str, platform: Platform, holder: str = "release") -> None:
         self.settings = settings
         self.environment = environment
+        self.platform = platform
         self.here = _local(settings, environment, platform)
         self.runner = _runner(settings, environment, platform, holder) or self.here
 
@@ -63,7 +64,8 @@ class Gate:
     def redactor(self) -> Redactor:
         """Takes what the suites know and nobody may read out of what they wrote."""
         known = secrets(self.settings.environment(self.environment), self.settings.root)
-        return Redactor({*known, *(text for text in self.runner.secrets() if len(text) >= SHORTEST)})
+        more = self.runner.secrets() | self.platform.secrets()
+        return Redactor({*known, *(text for text in more if len(text) >= SHORTEST)})
 
     def collect(self, suite: str, folder: Path, stop: threading.Event | None = None) -> Run:
         """Collect a suite's tests without running one."""

@@ -22,7 +22,7 @@ from deploy.errors import PlatformError, SettingsError, UsageError, VerdigrisErr
 from deploy.frames import MARK, Frame, Reader
 from deploy.model import Color
 from deploy.platform import Address, Platform
-from deploy.platform.kubernetes import KubernetesPlatform, suites
+from deploy.platform.kubernetes import KubernetesPlatform, secrets, suites
 from deploy.platform.kubernetes import pods as pods_module
 from deploy.platform.kubernetes.api import Cluster
 from deploy.platform.kubernetes.reach import port_of
@@ -84,7 +84,7 @@ class JobRunner:
         Raises:
             SettingsError: where there is no such Secret.
         """
-        return suites.known(self._secret) if self._secret else frozenset()
+        return secrets.known(self._secret) if self._secret else frozenset()
 
     @cached_property
     def _secret(self) -> Object | None:

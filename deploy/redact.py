@@ -115,6 +115,13 @@ class Redactor:
 
     # --- text and values ---------------------------------------------------------------------------------------
 
+    def learn(self, values: Iterable[str]) -> None:
+        """Take these out too from now on, for everybody who holds this redactor."""
+        more = {value for value in values if len(value) >= SHORTEST}
+        self.values = forms_module.pieces({*self.values, *more})
+        for name in ("_strong", "_words", "_grams"):  # made anew when they are needed
+            self.__dict__.pop(name, None)
+
     def text(self, text: str) -> str:
         """Free text without them."""
         return self._text(text, free=True)

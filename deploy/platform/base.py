@@ -151,6 +151,13 @@ class Platform(Protocol):
     def known(self, version: str) -> Release | None:
         """The release of that version where its artifact is there already; makes nothing."""
 
+    def secrets(self) -> frozenset[str]:
+        """What the environment itself keeps secret beside the settings' secrets: nobody may read it in a record.
+
+        May be asked from another thread. Raises:
+            PlatformError: if it cannot be read.
+        """
+
     def problems(self) -> list[str]:
         """What of the environment does not run though it should, each with what to do."""
 

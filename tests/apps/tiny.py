@@ -153,6 +153,9 @@ def main() -> None:
     if FAULT == "exits-at-once":
         print("this release cannot start: the fault was planted", file=sys.stderr)
         sys.exit(3)
+    if FAULT == "exits-and-leaks":
+        print(f"cannot start with the key {SECRET}", file=sys.stderr)
+        sys.exit(3)
     if FAULT == "crash-with-users":
         threading.Thread(target=crash_with_users, daemon=True).start()
     if FAULT == "eats-with-users":

@@ -35,7 +35,9 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 CLUSTER_WIDE = {
     "cluster-identity": ("clusterrole", "clusterrolebinding"),
     "placeholders": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
-    "approvals": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
+    **dict.fromkeys(
+        ("approvals", "approver", "tokens"), ("validatingadmissionpolicy", "validatingadmissionpolicybinding")
+    ),
     "audit": ("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
 }
 """What lies outside of namespaces, and gets names of this test's own."""

@@ -82,6 +82,10 @@ class FakePlatform:
         """The release of that version where it was prepared before."""
         return self._release(version) if version in self.world.built else None
 
+    def secrets(self) -> frozenset[str]:
+        """It keeps none."""
+        return frozenset()
+
     def problems(self) -> list[str]:
         """Which colors do not run though they should."""
         stopped = [color for color, place in self.world.places.items() if place.answering is None]

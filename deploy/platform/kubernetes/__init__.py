@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from deploy.errors import Conflict, NotReady
 from deploy.model import Color, Deployment, Release, Traffic
 from deploy.platform.base import Address, Answer, Health, Rehearsed
-from deploy.platform.kubernetes import adoption, image, suites
+from deploy.platform.kubernetes import adoption, image, secrets, suites
 from deploy.platform.kubernetes.configuration import require_named
 from deploy.platform.kubernetes.marks import release_label
 from deploy.platform.kubernetes.parts import Parts
@@ -39,6 +39,12 @@ class KubernetesPlatform(Parts):
         return Release(
             version=found.version, build=found.build, config=config, migration=found.migration, artifact=found.image
         )
+
+    def secrets(self) -> frozenset[str]:
+        """The values of the Secrets that the manifests and what stands name, and of their copies."""
+        job = self.kubernetes.job
+        more = [job.secret] if job is not None and job.secret is not None else []
+        return secrets.values(self.cluster, self.manifests.objects, more)
 
     def problems(self) -> list[str]:
         """What does not run though it should, and what a person changed by hand."""

@@ -1,8 +1,6 @@
 """The Job in which a suite runs: what it is, where it finds its target, and how those of a dead run are removed."""
 
-import base64
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from deploy.cluster_tables import JobSettings
 from deploy.model import Color
@@ -42,12 +40,6 @@ def owned_by(job: Object) -> Callable[[Object | None], Object | None]:
         return {"metadata": {"ownerReferences": [owner]}}
 
     return decide
-
-
-def known(secret: Object) -> frozenset[str]:
-    """What whoever has a Secret knows: its values, and the passwords in addresses."""
-    values = {base64.b64decode(value).decode(errors="replace").strip() for value in (secret.get("data") or {}).values()}
-    return frozenset(values | {urlsplit(value).password or "" for value in values if "://" in value})
 
 
 def service_address(manifests: Manifests, namespace: str, target: str) -> Address | None:

@@ -64,6 +64,10 @@ class LocalPlatform(Observing, Machine):
             return None
         return self.prepare(version)
 
+    def secrets(self) -> frozenset[str]:
+        """None but the settings' own."""
+        return frozenset()
+
     def problems(self) -> list[str]:
         """What does not run though it should."""
         found = []
