@@ -74,6 +74,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.4)
         if FAULT == "errors-with-users" and users_since and self.path == "/" and served[0] % 3 == 0:
             status = 500
+        if FAULT == "surrogate-with-users" and users_since:
+            body = '{"half": "\\ud800"}'
+            os.write(2, b"half of a pair: \xed\xa0\x80\n")
+        if FAULT == "drips-with-users" and users_since:
+            self.drip()
         if self.path.startswith("/slow"):
             time.sleep(float(self.path.partition("=")[2] or 1))
         self.say(status, body)
@@ -112,6 +117,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
         return None
+
+    def drip(self) -> None:
+        """An answer that goes on for as long as somebody reads it."""
+        self.send_response(200)
+        self.send_header("x-release", IDENTITY)
+        self.send_header("content-length", "1000000")
+        self.end_headers()
+        while True:
+            self.wfile.write(b".")
+            time.sleep(0.3)
 
     def log_message(self, *_: object) -> None:
         pass

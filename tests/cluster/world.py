@@ -171,7 +171,7 @@ class ClusterWorld:
     def command(self, *words: str, timeout: float = 180, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run a verb of the command line on this environment, in a process of its own."""
         return subprocess.run(
-            self._words(*words),
+            self.words(*words),
             cwd=self.root,
             env={**os.environ, **env},
             capture_output=True,
@@ -183,7 +183,7 @@ class ClusterWorld:
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Start the command line and leave it running."""
         return subprocess.Popen(
-            self._words(*words),
+            self.words(*words),
             cwd=self.root,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
@@ -191,7 +191,8 @@ class ClusterWorld:
             text=True,
         )
 
-    def _words(self, *words: str) -> list[str]:
+    def words(self, *words: str) -> list[str]:
+        """The command line for a verb on this environment."""
         return [sys.executable, "-m", "deploy", *words, "--env", self.name]
 
     def settle_on(self, version: str) -> None:
