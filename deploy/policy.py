@@ -6,7 +6,7 @@ The order of the table is that in which a person reads: what ended a run before 
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from deploy.evidence import SELECTION, Evidence, Tested
+from deploy.evidence import SELECTION, Evidence, LeftOut, Tested
 from deploy.model import Identity, Kind, Objection, Value, same_identity
 from deploy.settings import AllowedSkip
 
@@ -81,7 +81,12 @@ def _complete(case: Case) -> Iterator[tuple[Kind, str]]:
         yield Kind.NOT_VALID, f"{case.evidence.collected.deselected} tests were deselected"
     for one in case.evidence.left_out:
         if not (case.selected and one.by == SELECTION):
-            yield Kind.NOT_VALID, f"{one.id} stands in the suite and was left out by {one.by}"
+            yield Kind.NOT_VALID, left_out(one)
+
+
+def left_out(one: LeftOut) -> str:
+    """What is said of a test that nobody ran."""
+    return f"{one.id} stands in the suite and was left out by {one.by}"
 
 
 def _fewer(case: Case) -> Iterator[tuple[Kind, str]]:
@@ -248,10 +253,17 @@ def objections(case: Case) -> tuple[Objection, ...]:
     found: list[Objection] = []
     for name, rule in RULES.items():
         said = [Objection(rule=name, kind=kind, text=text, suite=case.suite) for kind, text in rule(case)]
-        for kind in dict.fromkeys(one.kind for one in said):
-            alike = [one for one in said if one.kind is kind]
-            found += alike if len(alike) <= MOST else [*alike[: MOST - 1], _rest(alike[MOST - 1 :])]
+        found += folded(said)
     return tuple(found)
+
+
+def folded(said: list[Objection]) -> list[Objection]:
+    """The objections of one rule, with one in the place of many of a kind."""
+    found: list[Objection] = []
+    for rule, kind in dict.fromkeys((one.rule, one.kind) for one in said):
+        alike = [one for one in said if (one.rule, one.kind) == (rule, kind)]
+        found += alike if len(alike) <= MOST else [*alike[: MOST - 1], _rest(alike[MOST - 1 :])]
+    return found
 
 
 def _rest(alike: list[Objection]) -> Objection:

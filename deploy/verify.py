@@ -17,7 +17,7 @@ from deploy.journal import Confirmed
 from deploy.lifeline import SAID
 from deploy.model import Deployment, Kind, Objection, SuiteResult
 from deploy.platform import Rehearsed
-from deploy.policy import Case, gone, objections
+from deploy.policy import Case, folded, gone, left_out, objections
 
 Progress = Callable[[str, Evidence], None]
 
@@ -53,7 +53,7 @@ class Verifier:
         for suite, run in zip(suites, runs, strict=True):
             frozen[suite] = run.evidence.collected.ids if run.evidence.collected else ()
             found += _uncollected(run, self.gate.settings.root / self.gate.settings.suites[suite].folder)
-        return frozen, (*found, *self._fewer(frozen, {str(one.suite) for one in found}))
+        return frozen, (*found, *self._fewer(frozen, {str(one.suite) for one in found if one.rule == "collect"}))
 
     def _fewer(self, frozen: dict[str, tuple[str, ...]], uncollected: set[str]) -> list[Objection]:
         """Tests of the last confirmed release that are gone, with their suite where that was taken out."""
@@ -166,9 +166,13 @@ def _uncollected(run: Run, folder: Path) -> list[Objection]:
         how = run.ended or f"pytest ended with {run.exit_status}"
         text = f"its tests cannot be collected: {how}" + (f": {said}" if said else "")
         return [Objection(rule="collect", kind=Kind.REFUSED, suite=run.suite, text=text)]
+    found = [
+        Objection(rule="complete", kind=Kind.NOT_VALID, suite=run.suite, text=left_out(one))
+        for one in run.evidence.left_out
+    ]
     if run.evidence.collected is None or not run.evidence.collected.ids:
-        return [Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests")]
-    return []
+        found.append(Objection(rule="collect", kind=Kind.NOT_VALID, suite=run.suite, text="it has no tests"))
+    return folded(found)
 
 
 def _errors(run: Run) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.evidence import SELECTION, LeftOut
 from deploy.plugin.context import Context
+from deploy.plugin.definitions import Patterns, Unseen, unseen
 from deploy.settings import Settings
 
 CODE: pytest.StashKey[Any] = pytest.StashKey()
@@ -124,12 +125,34 @@ class Collection:
             if path not in self.files:
                 by = SELECTION if _ignored(path, self.config) else "collect_ignore, norecursedirs or a hook"
                 self._leave_out(os.path.relpath(path, self.context.settings.root), by)
+        for one in self._unseen() if not named else ():
+            self._leave_out(one.place, one.by)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output[LEFT_OUT] = [one.model_dump() for one in self.left_out]
 
+    def _unseen(self) -> Iterator[Unseen]:
+        """Tests in the text of the folders that are collected, of which pytest makes nothing."""
+        patterns = Patterns(
+            files=tuple(self.config.getini("python_files")),
+            classes=tuple(self.config.getini("python_classes")),
+            functions=tuple(self.config.getini("python_functions")),
+            runs_async=_runs_async(self.config),
+        )
+        root = self.context.settings.root.resolve()
+        for argument in self.config.args:
+            folder = (self.config.invocation_params.dir / argument).resolve()
+            if folder.is_dir() and suite_of(folder, self.context.settings) is not None:
+                yield from unseen(folder, root, patterns)
+
     def _leave_out(self, name: str, by: str) -> None:
         self.left_out.append(LeftOut(id=name, by=by))
+
+
+def _runs_async(config: pytest.Config) -> bool:
+    """Whether somebody beside pytest and this plugin calls tests: it may run ``async def`` ones."""
+    modules = [str(one.function.__module__) for one in config.hook.pytest_pyfunc_call.get_hookimpls()]
+    return any(not module.startswith(("_pytest.", "deploy.")) for module in modules)
 
 
 def code_of(function: Any) -> Any:

@@ -1,8 +1,8 @@
 """Tests that stand in the files of a suite and that pytest makes nothing of, found in the text of the files.
 
 Python keeps the last of two definitions of a name, and pytest looks at files, classes and functions by their names
-only: what it does not see, no list of its tests can miss. So the text is read, by the patterns of the project's own settings.
-What is meant is left alone: branches of an ``if``, overloads, helpers that somebody calls, base classes.
+only: what it does not see, no list of its tests can miss. So the text is read, by the patterns of the project's own
+settings. What is meant is left alone: branches of an ``if``, overloads, helpers that somebody calls, base classes.
 """
 
 import ast
@@ -220,12 +220,14 @@ class _File:
                 if hiding is not None and not _decorated(node, "overload"):
                     by = f"{hiding.what} of that name in line {hiding.line}: give one of them another name"
                     yield self._unseen(one.line, f"{prefix}{one.name}", by)
-            if isinstance(node, ast.AsyncFunctionDef) and self._is_test(node) and not self.patterns.runs_async:
-                if not unittest and not _decorated(node, "skip"):
-                    by = "being async: no plugin runs it; add one, such as anyio, to the plugins of the suite"
-                    yield self._unseen(one.line, f"{prefix}{one.name}", by)
+            if not unittest and isinstance(node, ast.AsyncFunctionDef) and self._waits_for_nobody(node):
+                by = "being async: no plugin runs it; add one, such as anyio, to the plugins of the suite"
+                yield self._unseen(one.line, f"{prefix}{one.name}", by)
             if isinstance(node, ast.ClassDef):
                 yield from self._class(node, prefix)
+
+    def _waits_for_nobody(self, node: ast.AsyncFunctionDef) -> bool:
+        return self._is_test(node) and not self.patterns.runs_async and not _decorated(node, "skip")
 
     def _class(self, node: ast.ClassDef, prefix: str) -> Iterator[Unseen]:
         name, unittest = f"{prefix}{node.name}", _is_unittest(node)

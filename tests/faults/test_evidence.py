@@ -303,3 +303,27 @@ def test_a_suite_whose_folder_is_not_there_is_refused(live_world: Callable[..., 
         assert done.returncode == ExitStatus.REFUSED, done.stdout
         assert "its folder verification is not there" in done.stdout
     assert world.live() == "0.9.0"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what"),
+    [
+        ("test_more.py", GOOD + GOOD, "smoke/test_more.py:1 test_good stands in the suite and was left out by another"),
+        (
+            "tests_api.py",
+            GOOD,
+            "smoke/tests_api.py:1 test_good stands in the suite and was left out by the name of its",
+        ),
+        ("test-api.py", GOOD, "smoke/test-api.py:1 test_good stands in the suite"),
+        ("test_more.py", f"async {GOOD}", "left out by being async"),
+    ],
+)
+def test_a_test_that_stands_in_a_suite_and_never_runs_is_said_in_prepare(
+    live: World, file: str, text: str, what: str
+) -> None:
+    """With file and line, before anything is touched."""
+    live.suite("smoke", text, file)
+    record = live.release("1.1.0")
+    came_to(live, Outcome.HELD, ExitStatus.HELD_NOT_VALID, "1.0.0")
+    assert [str(moment.step) for moment in record.timeline] == ["prepare", "done"]
+    assert what in said(record)

@@ -110,7 +110,8 @@ MEANT = {
     "in-two-classes": "class TestA:\n    def test_a(self): pass\nclass TestB:\n    def test_a(self): pass\n",
     "a-helper-twice": "def helper(): pass\ndef helper(): pass\n" + ONE,
     "a-base-class": "class Base:\n    def test_a(self): pass\nclass TestIt(Base): pass\n",
-    "a-class-extended": "class TestIt:\n    def test_a(self): pass\nclass TestIt(TestIt):\n    def test_b(self): pass\n",
+    "a-class-extended": "class TestIt:\n    def test_a(self): pass\n"
+    "class TestIt(TestIt):\n    def test_b(self): pass\n",
     "no-test": "class TestIt:\n    __test__ = False\n    def __init__(self): pass\n    def test_a(self): pass\n",
     "a-value-that-begins-with-test": "from dataclasses import dataclass\n@dataclass\nclass TestData:\n    x: int\n"
     + ONE,
