@@ -5,44 +5,33 @@ Everything here is order: lock, recover, journal, act, record. What is decided i
 
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from deploy import recovery
-from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError, VerdigrisError
+from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
 from deploy.gate import Gate
 from deploy.journal import JournalStore, actor
 from deploy.model import Deployment, Kind, Outcome, Record, Step, now
 from deploy.platform import Platform, open_platform
 from deploy.prepare import located, prepare
 from deploy.probe import Probe
-from deploy.records import Records
-from deploy.redact import Redactor, secrets
 from deploy.rolling import by_strategy
-from deploy.safeguard import Reserve, Safeguard
+from deploy.safeguard import Safeguard
+from deploy.session import Session
 from deploy.settings import Settings
-from deploy.tools import PAUSE, Flow, Signals, Tools, beating, in_words, objecting, taking_signals, unknown
+from deploy.tools import Flow, Tools, beating, objecting, unknown
 from deploy.verify import Verifier
-from deploy.watcher import Detached, Silent, Watcher
+from deploy.watcher import Watcher
 
-LEARN_SECONDS = 5.0
-"""Seconds that are waited for the environment's own secrets."""
-DRAIN_SECONDS = 2.0
-"""How long a reader of the output who does not read is waited for."""
 PROBE_SECONDS = 2.0
 """How long the probe's last requests are waited for, all of them together."""
-TRIES = 3
-"""How often something is begun that may be begun any number of times, and that an unforeseen error ended."""
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-T = TypeVar("T")
 
 
-class Controller:
+class Controller(Session):
     """Acts on one environment."""
 
     def __init__(
@@ -53,19 +42,8 @@ class Controller:
         platform: Platform | None = None,
         journal: JournalStore | None = None,
     ) -> None:
-        self.settings = settings
-        self.name = environment
-        self.environment = settings.environment(environment)
-        self.signals = Signals()
-        self.redactor = Redactor(secrets(self.environment, settings.root))
-        self.watcher = Detached(watcher or Silent(), self.redactor.text)
-        self._learning: threading.Thread | None = None
-        self._afterwards: list[Callable[[], object]] = []
+        super().__init__(settings, environment, watcher, platform or open_platform(settings, environment), journal)
         self._probes: list[Probe] = []
-        self.platform = platform or open_platform(settings, environment)
-        self.platform.told = self.watcher.told
-        self.records = Records(settings, environment, self.platform, self.redactor, self.watcher.told)
-        self.journal = journal or self.platform.journal
 
     # --- what a person asks for --------------------------------------------------------------------------------
 
@@ -157,46 +135,18 @@ class Controller:
     def _acting(
         self, action: str, *, recover: bool = True, receive: Callable[[str], None] | None = None
     ) -> Iterator[None]:
-        self._reserve = Reserve()
-        with taking_signals(receive or self.signals.receive):
-            try:
-                with ExitStack() as lock:
-                    self._insist(lambda: lock.enter_context(self.journal.lock(action)))
-                    self._learn_secrets()
-                    if recover:
-                        self._guard()
-                        if (record := self._recover()) is not None:
-                            recovery.require_ended(record)
-                    yield
-                    if not recover:  # users first
-                        self._guard()
-            finally:
-                self._reserve.release()
-                self._do_afterwards()
+        with self._holding(action, receive):
+            if recover:
+                self._guard()
+                if (record := self._recover()) is not None:
+                    recovery.require_ended(record)
+            yield
+            if not recover:  # users first
+                self._guard()
 
     def _guard(self) -> None:
         """See that somebody finishes this run, or the next one, if it dies."""
         self._attempt("nobody finishes a run that dies", self.platform.guard)
-
-    def _learn_secrets(self) -> None:
-        """Ask for what the environment itself keeps secret, in a thread: no way back waits for the answer."""
-        what = "the secrets of the environment are not known, so nothing takes them out of the records"
-        learn = partial(self._attempt, what, lambda: self.redactor.learn(self.platform.secrets()))
-        with contextlib.suppress(RuntimeError):  # no thread to be had
-            self._learning = threading.Thread(target=learn, name="secrets", daemon=True)
-            self._learning.start()
-
-    def _await_secrets(self) -> None:
-        """Wait for them before texts of the application are kept; bounded."""
-        if self._learning is not None and self._learning.ident is not None:
-            self._learning.join(LEARN_SECONDS)
-
-    def _do_afterwards(self) -> None:
-        """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""
-        for action in self._afterwards:
-            self._attempt("what follows a run was not done", action)
-        self._afterwards.clear()
-        self.watcher.drain(DRAIN_SECONDS)
 
     def _check(self, version: str) -> None:
         if not VERSION.fullmatch(version):
@@ -270,30 +220,6 @@ class Controller:
         self._attempt("could not finish an interrupted run", lambda: found.append(self._recover_run(chores=False)))
         self._attempt("the live color is not known by name", self._adopt)
         return found[0] if found else None
-
-    def _attempt(self, what: str, action: Callable[[], object]) -> None:
-        """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""
-        try:
-            action()
-        except BaseException as error:  # noqa: BLE001 - of whatever type: it is said, and nothing depends on it
-            self.watcher.told(f"{what}: {in_words(error)}")
-
-    def _insist(self, action: Callable[[], T]) -> T:
-        """Do what may be done any number of times; an error of whatever type does not end it at the first try.
-
-        Raises:
-            VerdigrisError: at once if it is an answer, such as a lock that somebody holds.
-        """
-        for attempt in range(1, TRIES):
-            try:
-                return action()
-            except BaseException as error:
-                if isinstance(error, VerdigrisError) and not isinstance(error, PlatformError):
-                    raise
-                self._reserve.release()
-                self.watcher.told(f"{in_words(error)}; trying again")
-                time.sleep(PAUSE * attempt)
-        return action()
 
     def _recover_run(self, ended: str = "", *, chores: bool = True) -> Record | None:
         with _nothing_touched():

@@ -37,12 +37,12 @@ _FRAMES = 2_000
 class Reserve:
     """File descriptors and memory that are held until a run is in trouble (fault 69)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held: bool = True) -> None:
         self._descriptors: list[int] = []
+        self._memory = bytearray(_BYTES if held else 0)
         with contextlib.suppress(OSError):
-            for _ in range(_DESCRIPTORS):
+            for _ in range(_DESCRIPTORS if held else 0):
                 self._descriptors.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-        self._memory = bytearray(_BYTES)
 
     def release(self) -> None:
         """Let go of them; may be called again."""
