@@ -206,7 +206,7 @@ def say(text: str) -> None:
 
 def guard(folder: Path, settings: Path, environment: str, patience: float) -> int:
     """Guard until told to stop, or until the environment's folder is gone; two never do."""
-    with (folder / "guardian.lock").open("ab") as own:
+    with open(folder / "guardian.lock", "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as own:
         try:
             fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,12 +5,14 @@ Only the record itself must be readable; a report without it would have to inven
 
 import base64
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from deploy import evidence, samples
+from deploy import files as plain
 from deploy.errors import UsageError, VerdigrisError
 from deploy.model import SCHEMA, Record
 from deploy.report.text import clean, cleaned
@@ -131,7 +133,7 @@ def contained(folder: Path, name: str) -> Path | None:
 
 
 def link(folder: Path, path: Path) -> Link | None:
-    """A link to a file of the report, or ``None`` where it is not there."""
+    """A link to a plain file of the report, or ``None`` if there is none: to open a pipe would wait for a writer."""
     try:
         relative = path.resolve().relative_to(folder.resolve()).as_posix()
         return Link(clean(relative), "./" + quote(relative)) if path.is_file() else None
@@ -148,7 +150,7 @@ def _artifact(folder: Path, place: Path, name: str, budget: list[int]) -> Link:
         return Link(name, "", note="is not there")
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with os.fdopen(plain.opened(path), "rb") as file:
             head = file.read(8)
         kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
         if not kind:
@@ -156,7 +158,9 @@ def _artifact(folder: Path, place: Path, name: str, budget: list[int]) -> Link:
         if size > min(PICTURE_LIMIT, budget[0]):
             return Link(there.name, there.href, note=f"is too large to be shown here ({size / 1e6:.1f} MB)")
         budget[0] -= size
-        return Link(there.name, there.href, uri=f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}")
+        return Link(
+            there.name, there.href, uri=f"data:{kind};base64,{base64.b64encode(plain.read(path, size)).decode()}"
+        )
     except OSError as error:
         return Link(name, "", note=f"cannot be read: {error.strerror}")
 
@@ -164,13 +168,7 @@ def _artifact(folder: Path, place: Path, name: str, budget: list[int]) -> Link:
 def _tail(path: Path | None) -> str:
     if path is None:
         return ""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(clean(text).splitlines()[-60:])
+    return "\n".join(clean(plain.tail(path, TAIL)).splitlines()[-60:])
 
 
 def _probe(path: Path) -> tuple[tuple[samples.Sample, ...], str, bool]:
