@@ -15,7 +15,21 @@ UMASK = 0o077
 
 def opened(path: Path, mode: str) -> IO[bytes]:
     """Open a file in a binary mode; one that is made by it belongs to its owner alone."""
+    fill_standard()
     return open(path, mode, opener=_made)
+
+
+def fill_standard() -> None:
+    """See that the descriptors 0, 1 and 2 are in use.
+
+    A file gets the lowest number that is free. If the standard output was closed, the next file that is opened is the
+    standard output, and a line of progress is written into the journal (fault 64).
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _made(path: str, flags: int) -> int:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from deploy.evidence import Evidence
 from deploy.model import Record
+from deploy.private import fill_standard
 
 WAITING = 2_000
 """Lines that may wait for a reader who does not read; later ones are dropped."""
@@ -95,6 +96,7 @@ class Detached:
         while True:
             line = self._lines.get()
             try:
+                fill_standard()  # or the line would go into whatever file was opened since the output was closed
                 line()
             except BaseException:  # noqa: BLE001, S110 - whatever it is, it ends this line and nothing else
                 pass

@@ -14,6 +14,7 @@ import click
 from deploy import __version__
 from deploy.errors import ExitStatus, VerdigrisError
 from deploy.printable import in_json, shown
+from deploy.private import fill_standard
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -336,6 +337,7 @@ def _encode_anything() -> None:
 
 def entry() -> None:
     """The console script; an output that nobody takes any more is given up without a word."""
+    fill_standard()
     sys.excepthook = _crashed
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):

@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -265,3 +266,18 @@ def test_up_starts_anew_what_an_older_version_left_open(open_root: Path) -> None
         assert platform.open_requests(platform.live().color) == 0  # type: ignore[arg-type]
     finally:
         world.close()
+
+
+def test_a_file_never_takes_the_place_of_a_closed_output(tmp_path: Path) -> None:
+    """The output was closed in the middle: what is printed after that does not stand in the next file."""
+    text = (
+        "import os, pathlib, sys; from deploy.journal import write_durably\n"
+        "os.close(1)\n"
+        "file = pathlib.Path(sys.argv[1]); held = __import__('deploy.private').private.opened(file, 'wb')\n"
+        "held.write(b'kept'); print('2.8 s', flush=True); held.close()\n"
+        "write_durably(file.with_name('journal.json'), '{}')\n"
+    )
+    file = tmp_path / "held"
+    subprocess.run([sys.executable, "-c", text, str(file)], check=True, timeout=30)
+    assert file.read_text() == "kept"
+    assert (tmp_path / "journal.json").read_text() == "{}"
