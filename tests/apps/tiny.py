@@ -77,8 +77,6 @@ class Handler(BaseHTTPRequestHandler):
         if FAULT == "surrogate-with-users" and users_since:
             body = '{"half": "\\ud800"}'
             os.write(2, b"half of a pair: \xed\xa0\x80\n")
-        if FAULT == "drips-with-users" and users_since:
-            self.drip()
         if self.path.startswith("/slow"):
             time.sleep(float(self.path.partition("=")[2] or 1))
         self.say(status, body)
@@ -117,16 +115,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
         return None
-
-    def drip(self) -> None:
-        """An answer that goes on for as long as somebody reads it."""
-        self.send_response(200)
-        self.send_header("x-release", IDENTITY)
-        self.send_header("content-length", "1000000")
-        self.end_headers()
-        while True:
-            self.wfile.write(b".")
-            time.sleep(0.3)
 
     def log_message(self, *_: object) -> None:
         pass
