@@ -27,8 +27,11 @@ from pathlib import Path
 
 import pytest
 
-def test_home_is_served_before(http):
+def test_home_is_served(http):
     assert http.get("/").status_code == 200
+
+def test_it_is_ready(http):
+    assert http.get("/readyz").status_code == 200
 
 @pytest.mark.no_target(reason="it waits for a file")
 def test_it_takes_a_while():

@@ -88,7 +88,7 @@ def test_08_an_api_server_that_stays_away_in_the_watch_is_no_success(faulty: Fau
     faulty.trouble.at("watch", faulty.trouble.down)
     came = faulty.release(faulty.version())
     assert came.code == ExitStatus.PERSON_NEEDED, came.output
-    assert "who has the users is not known" in came.output
+    assert "the live color is not known" in came.output
     assert came.record.step is Step.WATCH
     assert faulty.told is not None
     assert (faulty.told["outcome"], faulty.told["exit_status"]) == (str(Outcome.PERSON_NEEDED), 15)

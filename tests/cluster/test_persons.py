@@ -112,12 +112,7 @@ def test_a_rollback_by_a_person_restores_what_was_scaled_down(world: ClusterWorl
 def test_users_that_a_person_took_back_by_hand_stay_there(world: ClusterWorld) -> None:
     """A deployer died in its watch and a person moved the users back: recover agrees, and leaves them."""
     old = color_of(world)
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        world.controller(At(Step.WATCH, die)).release(NEXT)
+    world.die_at(Step.WATCH, "release", NEXT)
     assert world.live() == NEXT
     world.kubectl("patch", "service", "tiny", "-p", json.dumps({"spec": {"selector": {"color": str(old)}}}))
     record = world.controller().recover()

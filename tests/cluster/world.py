@@ -18,7 +18,7 @@ from deploy.platform.kubernetes import KubernetesPlatform
 from deploy.settings import Settings, load
 from deploy.watcher import Silent, Watcher
 from tests.cluster.images import Images
-from tests.cluster.kubectl import Kubectl
+from tests.cluster.kubectl import Kubectl, wait_until
 from tests.world import SMOKE
 
 HERE = Path(__file__).parent
@@ -141,8 +141,8 @@ class ClusterWorld:
         return KubernetesPlatform(self.settings, self.name)
 
     def controller(self, watcher: Watcher | None = None, **parts: Any) -> Controller:
-        """A controller of this process."""
-        return Controller(self.settings, self.name, watcher or Silent(), **parts)
+        """A controller of this process; ``watcher`` is told each record before its effect."""
+        return Stepped(self.settings, self.name, watcher or Silent(), **parts)
 
     def up(self) -> "ClusterWorld":
         """Bring the environment up."""
@@ -180,6 +180,15 @@ class ClusterWorld:
             check=False,
         )
 
+    def die_at(self, step: Step, *words: str) -> None:
+        """Kill a command of its own process when a step is journaled."""
+        process = self.start(*words)
+        try:
+            wait_until(lambda: self.journal()["record"]["step"] == step or None, f"the step {step}", 120)
+        finally:
+            process.kill()
+            process.communicate()
+
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Start the command line and leave it running."""
         return subprocess.Popen(
@@ -210,6 +219,18 @@ class ClusterWorld:
     def journal(self) -> dict[str, Any]:
         """The journal as it stands in the cluster."""
         return dict(json.loads(self.kubectl.get("configmap", "verdigris-journal")["data"]["journal.json"]))
+
+
+class Stepped(Controller):
+    """Tells its watcher each record when it is durable, and goes on when it was told; others are told by the way."""
+
+    def __init__(self, settings: Settings, environment: str, at: Watcher, **parts: Any) -> None:
+        super().__init__(settings, environment, Silent(), **parts)
+        self.at = at
+
+    def _write(self, record: Record) -> None:
+        super()._write(record)
+        self.at.record(record)
 
 
 class At(Silent):
