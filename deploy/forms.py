@@ -109,7 +109,7 @@ def _of_line(line: str) -> set[str]:
     if line.startswith("-----") or weak(line):
         return set()
     match = _LINE.fullmatch(line)
-    value = match[1] if match else line
+    value = match[1] if match and match[1].strip("=") else line  # padding of Base64 is no value
     if "://" in value:
         return passwords(value)
     return passwords(line) | ({value} if not weak(value) else set())

@@ -20,6 +20,7 @@ from deploy.model import Identity, Value
 from deploy.platform import Platform
 from deploy.redact import SHORTEST, Redactor, secrets
 from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
+from deploy.scrub import raw
 from deploy.settings import SecretReference, Settings, SuiteSettings
 from deploy.watchdog import Watchdog
 
@@ -125,10 +126,11 @@ class Gate:
         )
         began, watchdog = time.monotonic(), Watchdog(folder, settings)
         runner = self.here if target == REHEARSAL else self.runner  # only this machine has the way to a rehearsal
-        with runner.start(task) as running:
-            ended = _watch(running, watchdog, progress, stop)
-        spoilt = "" if ended else watchdog.spoilt()
-        redactor.files(folder)
+        with raw(folder):  # a kill before the end of it leaves the mark, and the next command cleans the folder
+            with runner.start(task) as running:
+                ended = _watch(running, watchdog, progress, stop)
+            spoilt = "" if ended else watchdog.spoilt()
+            redactor.files(folder)
         shown = evidence_module.read(written)
         return Run(
             suite=suite,

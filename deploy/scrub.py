@@ -5,16 +5,20 @@ archive that unpacks to more than the disk. What cannot be looked at is not kept
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from deploy import archives, private
 from deploy.archives import Budget, Redacting, UnreadableError
 
 NOTE = "not-kept.txt"
+RAW = ".raw"
+"""The mark of a folder whose files still are as a suite wrote them."""
 LARGEST = 200_000_000
 """Bytes of a file from which it is not kept."""
 ENTRIES = 50_000
@@ -159,3 +163,27 @@ def _why(error: BaseException) -> str:
         if isinstance(error, UnreadableError) and str(error)
         else f"it cannot be read ({type(error).__name__})"
     )
+
+
+@contextlib.contextmanager
+def raw(folder: Path) -> Iterator[None]:
+    """Mark a folder while a suite writes there; who does not come to its end leaves the mark to :func:`clean_left`.
+
+    The mark is locked, and the kernel lets go of that with its process: a writer that died is told from one at work.
+    """
+    with private.opened(folder / RAW, "wb") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield
+        (folder / RAW).unlink(missing_ok=True)
+
+
+def clean_left(redactor: Redacting, reports: Path, seconds: float) -> tuple[Path, ...]:
+    """Take the secrets out of the folders whose writers died, within a time; which they were."""
+    deadline, done = time.monotonic() + seconds, []
+    for mark in (*reports.glob(f"*/*/{RAW}"), *reports.glob(f"*/.collected/*/{RAW}")):
+        with contextlib.suppress(OSError), private.opened(mark, "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            scrub(redactor, mark.parent, max(0.0, deadline - time.monotonic()))
+            mark.unlink(missing_ok=True)
+            done.append(mark.parent)
+    return tuple(done)

@@ -22,6 +22,8 @@ LEARN_SECONDS = 5.0
 """Seconds that are waited for the environment's own secrets."""
 DRAIN_SECONDS = 2.0
 """How long a reader of the output who does not read is waited for."""
+CLEAN_SECONDS = 30.0
+"""How long files of suites that died are redacted, all of them together."""
 TRIES = 3
 """How often something is begun that may be begun any number of times, and that an unforeseen error ended."""
 T = TypeVar("T")
@@ -81,10 +83,16 @@ class Session:
 
     def _do_afterwards(self) -> None:
         """What nobody waits for, when the lock is let go: reports, notifications, the last words of the output."""
-        for action in self._afterwards:
+        for action in (self._clean, *self._afterwards):
             self._attempt("what follows a run was not done", action)
         self._afterwards.clear()
         self.watcher.drain(DRAIN_SECONDS)
+
+    def _clean(self) -> None:
+        """Redact what suites wrote whose run or ``verify`` died before that."""
+        from deploy.scrub import clean_left
+
+        clean_left(self.redactor, self.settings.root / self.settings.reports, CLEAN_SECONDS)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""
