@@ -32,20 +32,26 @@ spec:
   ports: [{{name: http, port: 8080, targetPort: http}}]
 ---
 """
-HOLDS = """
+HOLDS = (
+    SMOKE
+    + """
 import threading
 
 def test_it_waits(http):
     assert http.get("/").status_code == 200
     threading.Event().wait(120)
 """
-GREEDY = """
+)
+GREEDY = (
+    SMOKE
+    + """
 def test_it_takes_all_memory(http):
     assert http.get("/").status_code == 200
     taken = []
     for _ in range(64):
         taken.append(bytearray(b"x" * 16_000_000))
 """
+)
 TOKEN = """
 import json, ssl, urllib.error, urllib.request
 from pathlib import Path
