@@ -202,3 +202,12 @@ def test_an_old_color_that_mends_within_the_time_gets_the_users(both: tuple[Stan
     platform.answers = iter([says(old, 503), says(old)])
     restore(old, with_times(tools, switch_seconds=5))
     assert platform.effects["stand_up"] == 0
+
+
+def test_an_old_color_that_another_release_took_is_stood_up_again(both: tuple[Standing, Tools, Deployment]) -> None:
+    """Whatever stands there now is not who was live before, however well it answers."""
+    platform, tools, old = both
+    live = platform.standing(Color.GREEN)
+    assert live is not None
+    restore(old.model_copy(update={"release": live.release}), with_times(tools, switch_seconds=0.15))
+    assert platform.effects["stand_up"] == 1
