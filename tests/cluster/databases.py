@@ -16,8 +16,10 @@ OUTAGE = '''"""The database goes away in the middle of smoke, where the file ``o
 from pathlib import Path
 
 import psycopg
+import pytest
 
 
+@pytest.mark.no_target(reason="it takes the database away")
 def test_aa_the_database_may_go_away() -> None:
     """Whoever is connected is thrown out, and nobody comes in again."""
     told = Path(__file__).parent.parent / "outage"
