@@ -193,11 +193,11 @@ class Chatbot:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def release(self, version: str) -> Concluded:
-        """Release a version, made where it is not there yet."""
+    def release(self, version: str, *words: str) -> Concluded:
+        """Release a version, made where it is not there yet; ``words`` are more options."""
         path = self.root / "build" / "images" / f"{version}.json"
         path.write_text(json.dumps(self.make(version)))
-        return Concluded(self.run("release", version, "--json"))
+        return Concluded(self.run("release", version, *words, "--json"))
 
     def rollback(self, reason: str) -> Concluded:
         """Roll back on a person's word."""

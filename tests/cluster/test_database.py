@@ -26,6 +26,7 @@ from .kubectl import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # a whole release, and the environment for it, on a busy machine
 PART = "verdigris.dev/part=rehearsal"
+FEWER = ("--fewer-tests", "smoke alone is enough here")
 BOTH, SMOKE = 'suites = ["smoke", "verification"]', 'suites = ["smoke"]'
 CONNECTIONS = "connections = 5"
 PATIENT = 'watch = { seconds = 3, profile = "short", rate = 20, path = "/", answer_ms = 5000 }'
@@ -52,7 +53,7 @@ class Done:
 def with_users(chatbot: Chatbot, version: str) -> Done:
     """Release while users come in."""
     with chatbot.traffic() as traffic:
-        end = chatbot.release(version)
+        end = chatbot.release(version, *FEWER)
         return Done(end, traffic.stop())
 
 
@@ -111,7 +112,7 @@ def test_22_a_migration_that_the_live_version_cannot_bear_is_refused(chatbot: Ch
     """Refused with 14, the failing tests of 1.0.0 named; the database and the idle color were never touched."""
     settings(chatbot, SMOKE, BOTH)
     try:
-        end = chatbot.release("1.7.0")
+        end = chatbot.release("1.7.0", *FEWER)
     finally:
         settings(chatbot, BOTH, SMOKE)
     assert end.status == 14, end.said
@@ -127,7 +128,7 @@ def test_23_a_shortage_of_connections_is_refused(chatbot: Chatbot, database: Dat
     """Refused with 14 where 12 pods, the autoscalers' most, may need more than the server has left."""
     settings(chatbot, CONNECTIONS, "connections = 9")
     try:
-        end = chatbot.release("1.1.0")
+        end = chatbot.release("1.1.0", *FEWER)
     finally:
         settings(chatbot, "connections = 9", CONNECTIONS)
     assert end.status == 14, end.said
@@ -140,7 +141,7 @@ def test_a_rehearsal_without_an_account_is_refused(chatbot: Chatbot, database: D
     """Refused with 14, and what to name in the settings is said."""
     settings(chatbot, ADMIN, "# nobody")
     try:
-        end = chatbot.release("1.1.0")
+        end = chatbot.release("1.1.0", *FEWER)
     finally:
         settings(chatbot, "# nobody", ADMIN)
     assert end.status == 14, end.said
@@ -182,7 +183,7 @@ def test_21_a_migration_that_gets_no_lock_gives_up_before_users_notice(chatbot: 
 def test_a_kill_during_a_rehearsal_leaves_nothing_after_recover(chatbot: Chatbot, database: Database) -> None:
     """Killed while the copy and the pod stand, which no Service selects; recover removes both."""
     release = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "release", "1.1.0", "--env", "production"],
+        [sys.executable, "-m", "deploy", "release", "1.1.0", "--env", "production", *FEWER],
         cwd=chatbot.root,
         env={**environ, **chatbot.env},
         stdout=subprocess.DEVNULL,
@@ -237,7 +238,7 @@ def test_20_a_candidate_that_has_no_database_is_held(chatbot: Chatbot, second: D
     for name in files:
         chatbot.change(name, own, other)
     try:
-        end = chatbot.release("1.2.0")
+        end = chatbot.release("1.2.0", *FEWER)
     finally:
         for name in files:
             chatbot.change(name, other, own)
@@ -255,7 +256,7 @@ def test_19_a_database_that_goes_away_for_both_is_not_the_candidates_fault(
     told = chatbot.root / "outage"
     told.write_text(f"{database.server} {database.name}")
     try:
-        end = chatbot.release("1.2.0")
+        end = chatbot.release("1.2.0", *FEWER)
     finally:
         told.unlink()
         with database.connected(database.server) as connection:
