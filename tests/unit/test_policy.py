@@ -9,19 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.evidence import OUTCOMES, SELECTION, Closed, CollectError, Evidence, LeftOut, Stranger, Tested, Warned
-from deploy.model import Kind
-from deploy.policy import MOST, RULES, Case, objections
+from deploy.model import Kind, Objection
+from deploy.policy import MOST, RULES, Case, folded, objections
 from deploy.settings import AllowedSkip
 from tests.unit.made import EXPECTED, IDS, OTHER, TODAY, case, collected, evidence, ran
 
 FIRST = IDS[0]
 ALLOWED = AllowedSkip(test=FIRST, owner="somebody", expires=TODAY)
+SPACED = "; ".join(reversed(EXPECTED.header().split(";")))
 STRANGER = Stranger(url="http://x/", status=200, seen=OTHER.header(), expected=EXPECTED.header())
 
 
 def closed(exit_status: int = 0, tests: int = 3) -> Closed:
     """A closing line."""
     return Closed(exit_status=exit_status, tests=tests)
+
+
+def unknown(*identities: dict[str, int]) -> Case:
+    """A run by hand of which nobody says who has to answer; the first tests were answered so."""
+    tests = (ran(test, identities=seen) for test, seen in zip(IDS, identities, strict=False))
+    return case(evidence=evidence(*tests, collected=collected(expected=None)), expected=None)
 
 
 ONLY = [
@@ -60,6 +67,11 @@ ONLY = [
         case(evidence=evidence(left_out=(LeftOut(id="smoke/test_a.py::test_else", by=SELECTION),))),
         id="a-conftest-set-a-selecting-option",
     ),
+    pytest.param(
+        "complete",
+        case(evidence=evidence(left_out=(LeftOut(id="smoke/test_b.py", by="a hook"),)), selected=True),
+        id="a-hook-chose-beside-a-person",
+    ),
     pytest.param("call", case(ran(FIRST, phases=("setup", "teardown"))), id="set-up-only"),
     pytest.param("call", case(ran(FIRST, calls=0)), id="the-function-was-never-entered"),
     pytest.param("call", case(ran(FIRST, raised="AssertionError in call")), id="a-failure-reported-as-a-pass"),
@@ -74,6 +86,8 @@ ONLY = [
     ),
     pytest.param("failure", case(ran(FIRST, "failed", reason="no")), id="a-failed-test"),
     pytest.param("failure", case(ran(FIRST, "error", reason="no")), id="an-error-in-a-fixture"),
+    pytest.param("failure", case(ran(FIRST, "failed", attempts=2)), id="a-failure-on-the-second-attempt"),
+    pytest.param("failure", case(ran(FIRST, "failed", answers=0)), id="a-failure-before-anybody-was-asked"),
     pytest.param("skip", case(ran(FIRST, "skipped")), id="a-skip-nobody-allowed"),
     pytest.param("skip", case(ran(FIRST, "xfailed")), id="an-expected-failure"),
     pytest.param("skip", case(ran(FIRST, "xpassed")), id="an-unexpected-pass"),
@@ -108,6 +122,9 @@ ONLY = [
         id="routed-where-application-is-demanded",
     ),
     pytest.param("identity", case(ran(FIRST, strangers=[STRANGER])), id="a-stranger-answered"),
+    pytest.param("identity", case(*(ran(test, identities={OTHER.header(): 1}) for test in IDS)), id="all-by-another"),
+    pytest.param("identity", unknown({"nobody": 1}, {"nobody": 1}, {"somebody": 1}), id="two-that-nobody-knows"),
+    pytest.param("identity", unknown({OTHER.header(): 1}), id="two-identities-and-nobody-says-which"),
     pytest.param("identity", case(ran(FIRST, identities={OTHER.header(): 1})), id="answers-of-the-live-color"),
     pytest.param(
         "identity",
@@ -119,9 +136,6 @@ ONLY = [
         "exit-status", case(evidence=evidence(closed=closed(exit_status=1))), id="a-failure-that-is-not-shown"
     ),
 ]
-
-
-SPACED = "; ".join(reversed(EXPECTED.header().split(";")))
 
 
 def test_an_identity_that_is_written_another_way_is_the_candidates() -> None:
@@ -162,11 +176,23 @@ def test_every_rule_has_a_case_that_only_it_catches() -> None:
         pytest.param(case(confirmed=IDS[:2]), id="more-tests-than-before"),
         pytest.param(case(confirmed=(*IDS[1:], IDS[0])), id="the-same-tests-in-another-order"),
         pytest.param(case(demands="application"), id="application-where-it-is-demanded"),
+        pytest.param(
+            case(evidence=evidence(collected=collected(grade="routed"))), id="routed-where-nobody-demands-more"
+        ),
         pytest.param(case(ran(FIRST, answers=0, used={"certificate": 1})), id="a-certificate-was-read"),
         pytest.param(case(ran(FIRST, answers=0, no_target="it reads a file")), id="a-test-marked-no-target"),
         pytest.param(
             case(evidence=evidence(left_out=(LeftOut(id="one", by=SELECTION),)), selected=True), id="chosen-by-hand"
         ),
+        pytest.param(
+            case(
+                evidence=evidence(left_out=(LeftOut(id="one", by=SELECTION),), collected=collected(deselected=1)),
+                selected=True,
+            ),
+            id="deselected-by-hand-and-by-name",
+        ),
+        pytest.param(unknown({SPACED: 1}), id="written-another-way-and-nobody-knows"),
+        pytest.param(unknown(*[{"a text": 1}] * 3), id="all-say-the-same-text-and-nobody-knows"),
         pytest.param(
             case(evidence=evidence(collected=collected(expected=None)), expected=None), id="all-agree-and-nobody-knows"
         ),
@@ -186,6 +212,8 @@ def test_what_is_allowed_has_no_objection(good: Case) -> None:
     [
         pytest.param(case(ran(FIRST, "failed")), Kind.FAILED, id="a-failure-speaks-of-the-candidate"),
         pytest.param(case(evidence=evidence(closed=None)), Kind.NOT_VALID, id="a-cut-off-run-says-nothing"),
+        pytest.param(case(*(ran(test, "failed") for test in IDS)), Kind.FAILED, id="nothing-but-failures"),
+        pytest.param(case(*(ran(test, "skipped") for test in IDS)), Kind.NOT_VALID, id="nothing-but-skips"),
     ],
 )
 def test_a_failure_is_told_from_evidence_that_is_not_valid(bad: Case, kind: Kind) -> None:
@@ -198,6 +226,58 @@ def test_an_objection_names_its_suite_and_the_test() -> None:
     (objection,) = objections(case(ran(FIRST, "failed", reason="\n  E  no answer\nmore")))
     assert objection.suite == "smoke"
     assert objection.text == f"{FIRST} failed: E  no answer"
+
+
+def texts(it: Case) -> list[str]:
+    """What is said of it."""
+    return [one.text for one in objections(it)]
+
+
+def test_what_ran_when_a_suite_was_ended_is_named() -> None:
+    """Where nothing did, nothing is said of it."""
+    begun = evidence().model_copy(update={"hanging": (IDS[1], IDS[2])})
+    assert texts(case(ended="too late")) == ["it was ended: too late"]
+    assert texts(case(ended="too late", evidence=begun)) == [f"it was ended: too late; running was {IDS[1]}, {IDS[2]}"]
+
+
+def test_of_several_strangers_the_first_is_named_and_nothing_is_said_twice() -> None:
+    """Their answers are among the identities too, and are one objection."""
+    second = STRANGER.model_copy(update={"url": "http://y/"})
+    stranger = ran(FIRST, strangers=[STRANGER, second], identities={OTHER.header(): 2})
+    (text,) = texts(case(stranger))
+    assert text.startswith("2 answers came from somebody else: http://x/ (200) was answered by")
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (1, f"{IDS[2]} was collected before the release and did not run"),
+        (2, f"2 tests were collected before the release and did not run: {IDS[1]}, {IDS[2]}"),
+    ],
+)
+def test_one_missing_test_is_told_as_one_and_two_as_two(missing: int, said: str) -> None:
+    """In words that fit."""
+    left = IDS[: len(IDS) - missing]
+    assert texts(case(evidence=evidence(tests=tuple(map(ran, left)), closed=closed(tests=len(left))))) == [said]
+
+
+@pytest.mark.parametrize(("number", "more"), [(3, ""), (4, " and 1 more"), (5, " and 2 more")])
+def test_three_names_are_said_and_the_others_are_counted(number: int, more: str) -> None:
+    """None is counted that was named."""
+    lost = MANY[:number]
+    (text,) = texts(case(confirmed=(*IDS, *lost)))
+    assert f"showed are gone: {', '.join(lost[:3])}{more}; bring them back" in text
+
+
+def test_of_a_long_reason_the_beginning_is_said() -> None:
+    """Three hundred letters of it."""
+    assert texts(case(ran(FIRST, "failed", reason="a" * 299 + "bcd"))) == [f"{FIRST} failed: {'a' * 299}b"]
+
+
+def test_what_is_folded_keeps_the_suite_of_its_first() -> None:
+    """Where several suites have the same to say."""
+    said = [Objection(rule="one", kind=Kind.FAILED, text=f"{n}", suite=f"suite {n}") for n in range(MOST + 3)]
+    assert [one.suite for one in folded(said)] == [f"suite {n}" for n in range(MOST)]
 
 
 MANY = tuple(f"smoke/test_m.py::test_{number}" for number in range(29))

@@ -6,12 +6,19 @@ from hypothesis import strategies as st
 
 from deploy.model import Kind
 from deploy.platform.base import Health
+from deploy.samples import Sample
 from deploy.settings import WatchSettings
 from deploy.watch_policy import RULES, View, objections
 from tests.unit.made import EXPECTED, OTHER, sample, view
 
 GOOD = view().samples
 SLOW = tuple(sample(milliseconds=500) for _ in range(10))
+
+
+def answers(quick: int) -> tuple[Sample, ...]:
+    """A window of ten answers, so many of them in time."""
+    return tuple(sample(milliseconds=5 if number < quick else 500) for number in range(10))
+
 
 ONLY = [
     pytest.param("watch-running", view(health=Health(running=False, reason="it ended")), id="it-stopped-running"),
@@ -20,7 +27,13 @@ ONLY = [
     pytest.param("watch-stranger", view(samples=(*GOOD, sample(identity=OTHER.header()))), id="the-old-color-answers"),
     pytest.param("watch-stranger", view(samples=(*GOOD, sample(identity=None))), id="an-answer-of-nobody"),
     pytest.param("watch-slow", view(windows=(SLOW, SLOW)), id="slow-for-two-windows"),
+    pytest.param("watch-slow", view(windows=(answers(8), answers(8))), id="two-in-ten-are-slow-where-one-may-be"),
+    pytest.param("watch-slow", view(windows=((), ())), id="nobody-was-answered-for-two-windows"),
+    pytest.param("watch-lost", view(samples=(*GOOD, sample(status=503, identity=None))), id="an-error-of-nobody"),
     pytest.param("watch-blind", view(samples=GOOD[:9], windows=()), id="most-probes-never-ended"),
+    pytest.param("watch-blind", view(samples=GOOD[:10], planned=21, windows=()), id="one-less-than-half-ended"),
+    pytest.param("watch-blind", view(samples=GOOD[:4], planned=10, windows=()), id="blind-after-a-second"),
+    pytest.param("watch-blind", view(samples=GOOD[:5], earlier=4, windows=()), id="few-are-kept-and-few-were-before"),
     pytest.param("watch-blind", view(samples=(), windows=()), id="no-probe-ended"),
     pytest.param("watch-log", view(log_lines=("ERROR no database",)), id="an-error-in-its-log"),
 ]
@@ -60,7 +73,13 @@ def test_every_rule_has_a_view_that_only_it_catches() -> None:
     [
         pytest.param(view(windows=(SLOW, GOOD[:10])), id="slow-once-and-then-not"),
         pytest.param(view(windows=(SLOW,)), id="slow-for-one-window"),
+        pytest.param(view(windows=(answers(9), answers(9))), id="as-many-slow-as-may-be"),
+        pytest.param(view(windows=(tuple(sample(milliseconds=100) for _ in range(10)),) * 2), id="just-in-time"),
+        pytest.param(view(windows=(SLOW, SLOW, GOOD[:10])), id="slow-before-and-not-any-more"),
         pytest.param(view(samples=(), windows=(), planned=0), id="at-the-very-beginning"),
+        pytest.param(view(samples=(), windows=(), planned=9), id="before-a-second-of-probes-was-due"),
+        pytest.param(view(samples=GOOD[:10]), id="half-of-the-probes-ended"),
+        pytest.param(view(samples=GOOD[:3], earlier=7), id="half-of-the-probes-ended-and-most-are-not-kept"),
         pytest.param(view(samples=(*GOOD, sample(status=404))), id="not-found-is-an-answer"),
         pytest.param(
             view(samples=(*GOOD, sample(status=500)), settings=WatchSettings(rate=10, errors=1)), id="an-error-borne"
@@ -88,3 +107,17 @@ def test_as_many_errors_are_borne_as_the_settings_say(bad: int, borne: int, good
         windows=(),
     )
     assert bool(objections(seen)) is (bad > borne)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        pytest.param(sample(status=503), "status 503", id="a-status"),
+        pytest.param(sample(status=None, error="reset"), "reset", id="no-answer"),
+    ],
+)
+def test_the_first_lost_request_says_what_was_seen(first: Sample, said: str) -> None:
+    """With its status, or with the error where there was none; the later ones are counted."""
+    (found,) = objections(view(samples=(*GOOD, first, sample(status=500), sample(status=None, error="refused"))))
+    assert f"{len(GOOD) + 3} probes" in found.text
+    assert found.text.endswith(f"the first: {said}")

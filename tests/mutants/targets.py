@@ -1,0 +1,42 @@
+"""What is mutated, by which tests that must be noticed, and which mutants nobody could notice."""
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """Functions of a module, and the test files that speak of them, the quickest first."""
+
+    module: str
+    tests: tuple[str, ...]
+    functions: tuple[str, ...] = ()
+    """All where none is named."""
+
+
+TARGETS = (
+    Target("watch_policy", ("test_watch_policy",)),
+    Target("policy", ("test_policy",)),
+    Target("monitor", ("test_seen",), ("Seen.add", "Seen.view")),
+    Target("back", ("test_back",), ("restore", "write_back", "persist", "move")),
+    Target(
+        "release",
+        ("test_release",),
+        ("drain", "keep", "candidate_of", "_same_process", "_same_release", "_before_switch"),
+    ),
+    Target(
+        "recovery",
+        ("test_recovery",),
+        ("recover", "_not_switched", "_ours", "require_ended", "previous", "idle_color", "retire_overdue"),
+    ),
+    Target("rolling", ("test_rolling",), ("_untouched", "_require_known", "recover", "_stands")),
+    Target(
+        "safeguard",
+        ("test_deciding",),
+        ("Safeguard._end", "Safeguard._write_back", "Safeguard._taken_over", "_users_met"),
+    ),
+    Target("model", ("test_model",), ("exit_status_of",)),
+    Target("samples", ("test_samples",)),
+    Target("probe", ("test_samples",), ("Probe.planned", "Probe.due", "Probe.since")),
+)
+
+EQUIVALENT: dict[tuple[str, str, str], str] = {}
+"""By module, what stands there and what would: why nobody could tell them apart."""
