@@ -339,6 +339,110 @@ def test_where_it_rolls_who_is_live_was_not_before(rolling: FakePlatform) -> Non
     assert previous(rolling, Journal(previous=deployment(LIVE, ONE))) is None
 
 
+# --- where a rollback goes ----------------------------------------------------------------------------------------
+
+TAKEN_BACK = deployment(GREEN, THREE)
+"""The release that users were moved away from by the last rollback."""
+
+
+@pytest.mark.parametrize(
+    ("kept", "journal", "found"),
+    [
+        pytest.param(True, Journal(), TWO, id="who-is-kept"),
+        pytest.param(True, Journal(taken_back=TAKEN_BACK), TWO, id="who-is-kept-and-another-was-taken-back"),
+        pytest.param(False, Journal(previous=REMEMBERED), THREE, id="who-is-remembered"),
+        pytest.param(False, Journal(previous=REMEMBERED, taken_back=TAKEN_BACK), None, id="who-was-taken-back"),
+        pytest.param(False, Journal(taken_back=TAKEN_BACK), None, id="nobody-but-who-was-taken-back"),
+    ],
+)
+def test_a_rollback_does_not_go_to_what_the_last_one_took_back(
+    platform: FakePlatform, kept: bool, journal: Journal, found: str | None
+) -> None:
+    """It says what to type for that."""
+    if kept:
+        standing(platform, GREEN, **KEPT)
+    to, text = recovery.destination(platform, journal)
+    assert (to.release.version if to else None) == found
+    assert text == (
+        ""
+        if found
+        else f"the users were moved away from {THREE} by the last rollback, and are on blue {ONE}; "
+        f"to move them onto {THREE} again, add --to {THREE}"
+    )
+
+
+def test_a_rollback_without_a_goal_says_that_there_is_none(platform: FakePlatform) -> None:
+    """Where no other release was live before, or nobody is live at all."""
+    assert recovery.destination(platform, Journal()) == (None, recovery.NOTHING)
+    platform.move(None)
+    assert recovery.destination(platform, Journal(taken_back=TAKEN_BACK)) == (None, recovery.NOTHING)
+
+
+def test_a_live_color_of_which_nothing_is_known_is_called_so(platform: FakePlatform) -> None:
+    """The refusal of a second rollback needs no name."""
+    nothing_in(platform, BLUE)
+    _, text = recovery.destination(platform, Journal(taken_back=TAKEN_BACK))
+    assert "and are on blue an unknown release" in text
+
+
+GREEN_TWO = f"green {TWO}"
+
+
+@pytest.mark.parametrize(
+    ("to", "journal", "found"),
+    [
+        pytest.param(TWO, Journal(), GREEN_TWO, id="what-stands-there"),
+        pytest.param("green", Journal(), GREEN_TWO, id="its-color"),
+        pytest.param(THREE, Journal(previous=REMEMBERED), f"green {THREE}", id="what-is-remembered-there"),
+        pytest.param(THREE, Journal(taken_back=TAKEN_BACK), f"green {THREE}", id="what-was-taken-back"),
+        pytest.param("green", Journal(previous=REMEMBERED), GREEN_TWO, id="its-color-is-first-what-stands-there"),
+        pytest.param(ONE, Journal(), f"the users are on blue {ONE} already", id="what-is-live"),
+        pytest.param("blue", Journal(), f"the users are on blue {ONE} already", id="the-live-color"),
+        pytest.param(THREE, Journal(), f"known there: {TWO}", id="nobody-there"),
+        pytest.param(THREE, Journal(previous=deployment(BLUE, THREE)), f"known there: {TWO}", id="in-the-live-color"),
+        pytest.param(
+            "9.9.9", Journal(previous=REMEMBERED, taken_back=TAKEN_BACK), f"known there: {TWO}, {THREE}", id="neither"
+        ),
+    ],
+)
+def test_a_rollback_goes_to_what_was_named(platform: FakePlatform, to: str, journal: Journal, found: str) -> None:
+    """In the other color, by its version or by its color; or it says who is known there."""
+    goal, text = recovery.destination(platform, journal, to)
+    if goal is None:
+        assert text.startswith(f"--to {to}: ")
+        assert text.endswith(found)
+    else:
+        assert (f"{goal.color} {goal.release.version}", text) == (found, "")
+
+
+@pytest.mark.parametrize("spoil", [lambda it: it.move(None), lambda it: nothing_in(it, BLUE)], ids=["live", "standing"])
+def test_where_nobody_is_live_nobody_is_moved_to_what_was_named(
+    platform: FakePlatform, spoil: Callable[[FakePlatform], object]
+) -> None:
+    """There are no users to move."""
+    spoil(platform)
+    assert recovery.destination(platform, Journal(), TWO) == (
+        None,
+        f"--to {TWO}: nobody is live, so there is nobody to move; release a version",
+    )
+
+
+def test_the_live_release_is_no_goal_though_it_is_remembered_elsewhere(platform: FakePlatform) -> None:
+    """A rollback to the same release would move users for nothing."""
+    same = standing(platform, BLUE).model_copy(update={"color": GREEN})
+    nothing_in(platform, GREEN)
+    goal, text = recovery.destination(platform, Journal(previous=same), "green")
+    assert (goal, text.endswith("known there: none")) == (None, True)
+
+
+def test_where_it_rolls_a_named_release_is_remembered_in_the_one_place(rolling: FakePlatform) -> None:
+    """What stands there is live, and is no goal."""
+    before = deployment(LIVE, ONE)
+    assert recovery.destination(rolling, Journal(previous=before), ONE) == (before, "")
+    goal, text = recovery.destination(rolling, Journal(previous=standing(rolling, LIVE)), THREE)
+    assert (goal, text.endswith("known there: none")) == (None, True)
+
+
 # --- whose time is over -------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

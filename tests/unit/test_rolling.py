@@ -91,7 +91,7 @@ def test_what_an_operator_put_there_is_not_fought(
     if known:
         rolling._require_known(record, platform)
     else:
-        with pytest.raises(Conflict, match="1.2.0 .* stands there: somebody changed it"):
+        with pytest.raises(Conflict, match="stands there: somebody changed it"):
             rolling._require_known(record, platform)
 
 
