@@ -44,6 +44,12 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Whether the unit tests notice each boundary of a rule a little wrong; arguments name modules. Minutes."""
+    session.run(sys.executable, "-m", "tests.mutants", *session.posargs, external=True)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Every figure that is claimed; arguments name benchmarks."""
     for name in session.posargs or ("startup", "switch", "crash", "guardian"):

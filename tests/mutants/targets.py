@@ -11,6 +11,11 @@ class Target(NamedTuple):
     functions: tuple[str, ...] = ()
     """All where none is named."""
 
+    @property
+    def name(self) -> str:
+        """The module as it is imported."""
+        return f"deploy.{self.module}"
+
 
 TARGETS = (
     Target("watch_policy", ("test_watch_policy",)),
