@@ -63,6 +63,12 @@ def test_an_early_end_has_a_mutant_that_does_not_end() -> None:
     assert [one[1:] for one in mutants(tree, ("A.one",))] == [("if a", "if not a"), ("not b", "b")]
 
 
+def test_an_effect_has_a_mutant_without_it() -> None:
+    """But for a pause."""
+    tree = ast.parse("def one():\n    a.b(1 > c)\n    time.sleep(1)")
+    assert [after for *_, after in mutants(tree, ())] == ["pass", "1 >= c", "2", "0"]
+
+
 @pytest.mark.parametrize("target", [pytest.param(target, id=target.module) for target in TARGETS])
 def test_what_nobody_could_notice_is_a_mutant_still(target: Target) -> None:
     """A reason that excuses nothing any more is taken out; so is a function that is gone."""

@@ -260,3 +260,21 @@ def test_what_the_platform_answers_is_not_asked_again(platform: Answering, clock
     with pytest.raises(type(error)):
         back.persist(attempts(error), tools(platform))
     assert clock.waits == 0
+
+
+def test_users_move_to_a_color_that_was_made_to_serve(platform: Answering, clock: Clock) -> None:
+    """First it is restored, then users are moved, and what is observed counts from then on."""
+    before, moved = old(platform), platform.live()
+    platform.retire(Color.BLUE)
+    failing(platform, PlatformError("no"), moment="stand_up")
+    since, observation = back.move(before, moved, made_record(generation=2), tools(platform))
+    assert (platform.live().color, platform.live().identity) == (Color.BLUE, before.identity)
+    assert (since, observation.complete) == (1.0, True)
+
+
+def test_a_look_at_users_that_fails_is_repeated(platform: Answering, clock: Clock) -> None:
+    """They were moved, and one write is enough."""
+    platform.faults["observe"] = PlatformError("no")
+    clock.meanwhile = lambda waits: platform.faults.clear() if waits == 2 else None
+    since, observation = back.move(old(platform), platform.live(), made_record(generation=2), tools(platform))
+    assert (since, observation.complete, platform.effects["switch"], clock.waits) == (0.0, True, 1, 2)

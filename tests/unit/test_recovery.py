@@ -22,10 +22,18 @@ BLUE, GREEN, LIVE = Color.BLUE, Color.GREEN, Color.LIVE
 LATER = "2026-06-01T12:00:00Z"
 
 
+class Tidied(FakePlatform):
+    """Counts how often what a run left beside the colors was taken away."""
+
+    def tidy(self) -> None:
+        """Count it."""
+        self.effects["tidy"] += 1
+
+
 @pytest.fixture
 def platform(tmp_path: Path) -> FakePlatform:
     """Blue holds 1.0.0 and has the users; green 1.1.0; both verified."""
-    platform = FakePlatform(tmp_path, VERSIONS)
+    platform = Tidied(tmp_path, VERSIONS)
     for generation, (color, version) in enumerate(((BLUE, ONE), (GREEN, TWO)), 1):
         there = platform.stand_up(platform.prepare(version), color, generation)
         platform.remember(there.model_copy(update={"verified": True}))
@@ -127,7 +135,7 @@ def test_a_run_that_had_no_candidate_yet_leaves_nothing_to_take_away(platform: F
     """It is held where it was."""
     records = recover(platform, left(platform, Step.PREPARE).with_changes(candidate=None))
     assert [one.step for one in records] == [Step.PREPARE, Step.DONE]
-    assert (records[-1].outcome, platform.effects) == (Outcome.HELD, {})
+    assert (records[-1].outcome, platform.effects) == (Outcome.HELD, {"tidy": 1})
 
 
 def test_where_nobody_has_the_users_nobody_was_moved(platform: FakePlatform) -> None:

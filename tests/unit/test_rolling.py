@@ -16,10 +16,18 @@ ONE, TWO, THREE = GOOD
 LIVE = Color.LIVE
 
 
+class Tidied(FakePlatform):
+    """Counts how often what a run left beside its release was taken away."""
+
+    def tidy(self) -> None:
+        """Count it."""
+        self.effects["tidy"] += 1
+
+
 @pytest.fixture
 def platform(tmp_path: Path) -> FakePlatform:
     """1.1.0 stands where 1.0.0 stood, verified."""
-    platform = FakePlatform(tmp_path, VERSIONS, strategy="rolling")
+    platform = Tidied(tmp_path, VERSIONS, strategy="rolling")
     for generation, version in enumerate((ONE, TWO), 1):
         there = platform.stand_up(platform.prepare(version), LIVE, generation)
         platform.remember(there.model_copy(update={"verified": True}))
@@ -142,8 +150,8 @@ def test_what_a_dead_run_left_with_users_is_confirmed_or_undone(
 
 
 def test_what_a_dead_run_left_before_users_met_it_is_held(platform: FakePlatform) -> None:
-    """Nothing is undone, for nothing was done."""
+    """Nothing is undone, for nothing was done to what users have."""
     platform.effects.clear()
     *_, last = rolling.recover(left(platform, Step.MIGRATE).with_changes(switched=False), tools(platform))
-    assert (last.outcome, platform.effects) == (Outcome.HELD, {})
+    assert (last.outcome, platform.effects) == (Outcome.HELD, {"tidy": 1})
     assert [one.text for one in last.objections] == ["the run died at migrate; users never met the candidate"]
