@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy import back
+from deploy import tools as deploy_tools
 from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
-from deploy.model import Color, Deployment, Identity, Traffic
+from deploy.model import Color, Deployment, Identity, Outcome, Traffic
 from deploy.platform.base import Answer
 from deploy.platform.fake import FakePlatform
 from deploy.probe import Probe
@@ -278,3 +279,42 @@ def test_a_look_at_users_that_fails_is_repeated(platform: Answering, clock: Cloc
     clock.meanwhile = lambda waits: platform.faults.clear() if waits == 2 else None
     since, observation = back.move(old(platform), platform.live(), made_record(generation=2), tools(platform))
     assert (since, observation.complete, platform.effects["switch"], clock.waits) == (0.0, True, 1, 2)
+
+
+def ended(platform: FakePlatform, *, first: bool = False) -> tuple[object, list[tuple[str, str]]]:
+    """The outcome of a way back, and its objections."""
+    record = made_record(TWO, 2, live=None if first else old(platform), candidate=Color.GREEN, switched=True)
+    *_, last = back.back(record, tools(platform), platform.live())
+    return last.outcome, [(one.rule, one.text) for one in last.objections]
+
+
+def test_users_are_back_when_it_was_observed(
+    platform: Answering, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what must run once has followed them."""
+    monkeypatch.setattr(deploy_tools, "time", clock)
+    platform.following = 2
+    assert ended(platform) == (Outcome.ROLLED_BACK, [])
+    assert (platform.live().color, platform.following) == (Color.BLUE, 0)
+
+
+def test_a_first_release_has_nothing_to_go_back_to(platform: Answering) -> None:
+    """Nobody is moved."""
+    said = [("first", "this was the first release: there is nothing to go back to")]
+    assert ended(platform, first=True) == (Outcome.PERSON_NEEDED, said)
+    assert platform.effects == {}
+
+
+def test_a_way_back_that_was_not_observed_needs_an_operator(platform: Answering, clock: Clock) -> None:
+    """It was written, and some users are elsewhere."""
+    platform.behind = Color.GREEN
+    said = [("rollback", "the rollback was not observed: users are still answered by: green")]
+    assert ended(platform) == (Outcome.PERSON_NEEDED, said)
+
+
+def test_a_way_back_that_fails_needs_an_operator(platform: Answering, clock: Clock) -> None:
+    """With the reason."""
+    platform.stamp(9)
+    outcome, ((rule, text),) = ended(platform)
+    assert (outcome, rule) == (Outcome.PERSON_NEEDED, "rollback")
+    assert text.startswith("the rollback failed: generation 9 acts on this environment now")

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy import safeguard
 from deploy.errors import Conflict, ExitStatus, PlatformError
 from deploy.journal import Journal, JournalFile
 from deploy.model import Color, Deployment, Outcome, Record, Step
 from deploy.platform.fake import FakePlatform
 from deploy.safeguard import Reserve, Safeguard, _users_met
 from deploy.tools import Tools
+from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
 
@@ -170,3 +172,135 @@ def test_the_one_write_moves_nobody_whom_somebody_else_moved(platform: FakePlatf
     with pytest.raises(Conflict, match="users are on None, where this run did not bring them"):
         guard(platform, journal, record)._write_back(standing(platform, BLUE), record)
     assert platform.effects["switch"] == 0
+
+
+# --- how a run brings its users back --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time between two tries."""
+    clock = Clock()
+    monkeypatch.setattr(safeguard, "time", clock)
+    return clock
+
+
+def without_tools(guard: Safeguard, *errors: BaseException) -> list[int]:
+    """Let a recovery of the run fail at once, so often; how often it was tried."""
+    tried, left, make = [0], list(errors), guard.tools
+
+    def tools(record: Record) -> Tools:
+        tried[0] += 1
+        if left:
+            raise left.pop(0)
+        return make(record)
+
+    guard.tools = tools
+    return tried
+
+
+def test_a_run_brings_its_users_back_by_a_recovery(platform: FakePlatform, journal: JournalFile, clock: Clock) -> None:
+    """It is journaled, it says once why, and one try is enough."""
+    driven = guard(platform, journal, at(platform, Step.WATCH, switched=True))
+    tried = without_tools(driven)
+    last = driven._end(RuntimeError("no"), recovering=False)
+    assert (last.outcome, [one.rule for one in last.objections]) == (Outcome.ROLLED_BACK, ["broke-off"])
+    assert (journal.read().record, tried, "rollback" in last.notes) == (last, [1], False)
+
+
+def test_a_recovery_that_fails_is_tried_again(platform: FakePlatform, journal: JournalFile, clock: Clock) -> None:
+    """A few times; then users are moved by the one write, and that is said."""
+    driven = guard(platform, journal, at(platform, Step.WATCH, switched=True))
+    tried = without_tools(driven, *[MemoryError()] * safeguard.ATTEMPTS)
+    last = driven._end(RuntimeError("no"), recovering=False)
+    assert (last.outcome, platform.live().color, tried) == (Outcome.ROLLED_BACK, BLUE, [safeguard.ATTEMPTS])
+    assert last.notes["rollback"].startswith("written, and not observed: unexpected MemoryError")
+    assert journal.read().record == last
+
+
+@pytest.mark.parametrize(
+    ("error", "generation", "given_up"),
+    [
+        pytest.param(Conflict("no"), GENERATION + 1, True, id="another-run-refused-it"),
+        pytest.param(Conflict("no"), GENERATION, False, id="a-conflict-with-nobody"),
+        pytest.param(MemoryError(), GENERATION + 1, False, id="an-error-while-another-run-begins"),
+    ],
+)
+def test_a_recovery_is_given_up_where_another_run_acts(
+    platform: FakePlatform,
+    journal: JournalFile,
+    clock: Clock,
+    error: BaseException,
+    generation: int,
+    given_up: bool,
+) -> None:
+    """And for no other reason."""
+    journal.write(Journal(generation=generation))
+    driven = guard(platform, journal, at(platform, Step.WATCH, switched=True))
+    tried = without_tools(driven, error)
+    if given_up:
+        with pytest.raises(PlatformError, match="the live color is not known"):
+            driven._end(RuntimeError("no"), recovering=False)
+        assert (platform.live().color, tried) == (GREEN, [1])
+    else:
+        assert driven._end(RuntimeError("no"), recovering=False).outcome is Outcome.ROLLED_BACK
+        assert (platform.live().color, tried) == (BLUE, [2])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"live": None}, {"action": "rollback"}], ids=["a-first-release", "an-operators-rollback"]
+)
+def test_only_a_release_with_somebody_before_it_is_taken_back_by_one_write(
+    platform: FakePlatform, journal: JournalFile, changes: dict[str, object]
+) -> None:
+    """Otherwise it is not known whereto, or it was asked for."""
+    record = at(platform, Step.WATCH, switched=True).with_changes(**changes)
+    with pytest.raises(PlatformError, match="the live color is not known"):
+        guard(platform, journal, record)._by_one_write(record, RuntimeError("no"))
+    assert platform.effects["switch"] == 0
+
+
+def test_where_it_rolls_there_is_no_one_write(tmp_path: Path, platform: FakePlatform, journal: JournalFile) -> None:
+    """Users go where a release stands up."""
+    rolling = FakePlatform(tmp_path / "rolling", VERSIONS, strategy="rolling")
+    record = at(platform, Step.WATCH, switched=True)
+    driven = guard(rolling, journal, record)
+    moved: list[Record] = []
+    driven._write_back = lambda _old, record: moved.append(record)  # type: ignore[method-assign]
+    with pytest.raises(PlatformError, match="the live color is not known"):
+        driven._by_one_write(record, RuntimeError("no"))
+    assert moved == []
+
+
+def test_what_follows_a_confirmation_is_tried_once_more(platform: FakePlatform, journal: JournalFile) -> None:
+    """The old color is kept, and that is journaled."""
+    last = ended(platform, journal, at(platform, Step.SETTLE, switched=True), MemoryError())
+    assert last.notes["old color"].startswith("blue is kept until")
+    assert journal.read().record == last
+
+
+def test_what_follows_a_confirmation_and_fails_again_is_left(platform: FakePlatform, journal: JournalFile) -> None:
+    """Confirmed all the same, and that is what is journaled."""
+    driven = guard(platform, journal, at(platform, Step.SETTLE, switched=True))
+    without_tools(driven, MemoryError())
+    driven.kept = lambda one: one.with_changes(actor="nobody")
+    last = driven._end(RuntimeError("no"), recovering=False)
+    assert (last.outcome, last.actor, "old color" in last.notes) == (Outcome.CONFIRMED, "nobody", False)
+    assert journal.read().record == last
+
+
+def test_the_first_failure_to_write_a_record_is_kept(platform: FakePlatform, journal: JournalFile) -> None:
+    """For the report; what came after it is a consequence."""
+    record = at(platform, Step.WATCH, switched=True)
+    driven = guard(platform, journal, record)
+    first = OSError("a full disk")
+
+    def write(_record: Record) -> None:
+        raise first
+
+    driven.write = write
+    driven._try_to_enter(record)
+    assert driven.failure is first
+    driven.failure = earlier = RuntimeError("no")
+    driven._try_to_enter(record)
+    assert driven.failure is earlier
