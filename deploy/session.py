@@ -92,7 +92,8 @@ class Session:
         """Redact what suites wrote whose run or ``verify`` died before that."""
         from deploy.scrub import clean_left
 
-        clean_left(self.redactor, self.settings.root / self.settings.reports, CLEAN_SECONDS)
+        self._await_secrets()
+        clean_left(self.redactor, self.settings.root / self.settings.reports, self.name, CLEAN_SECONDS)
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""

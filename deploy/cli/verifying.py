@@ -13,7 +13,6 @@ from deploy.gate import Gate
 from deploy.model import COLORS, Color, Objection, exit_status_of
 from deploy.platform import open_platform
 from deploy.recovery import idle_color
-from deploy.redact import Redactor, secrets
 from deploy.scrub import clean_left
 from deploy.settings import Settings
 from deploy.verify import Verifier
@@ -38,11 +37,11 @@ def verified(
     if deployment is None:
         raise UsageError(f"--target {target}: nothing stands there in {environment}; see: verdigris status")
     stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
-    known = Redactor(secrets(settings.environment(environment), settings.root))
-    clean_left(known, settings.root / settings.reports, 30.0)  # of a run that was killed
+    gate = Gate(settings, environment, platform, "verify")
+    clean_left(gate.redactor, settings.root / settings.reports, environment, 30.0)  # of a run that was killed
     folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
     confirmed = platform.journal.read().confirmed
-    verifier = Verifier(Gate(settings, environment, platform, "verify"), folder, confirmed, None, console.suite)
+    verifier = Verifier(gate, folder, confirmed, None, console.suite)
     frozen, found = verifier.collect(chosen)
     results = []
     whom = "live" if target == "live" else str(deployment.color)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -135,3 +136,20 @@ def test_77_a_kill_leaves_none_after_the_next_command(canary: World, verb: str) 
     assert done.returncode == 0, done.stdout + done.stderr
     require_none(canary, done.stdout + done.stderr)
     assert not list((canary.root / "reports").rglob(".raw"))
+
+
+def test_77_what_another_environment_left_is_not_taken_for_clean(canary: World) -> None:
+    """Its secrets are others: its mark stays for a command on it; a pipe in the place of a mark holds nobody up."""
+    other = canary.root / "reports" / "staging-20260101T000000-verify" / "smoke"
+    mine = canary.root / "reports" / "local-20260101T000000-verify" / "smoke"
+    piped = canary.root / "reports" / "local-20260101T000001-verify" / "smoke"
+    for folder in (other, mine, piped):
+        folder.mkdir(parents=True)
+        (folder / "output.log").write_text(KEY)
+    (other / ".raw").touch()
+    (mine / ".raw").touch()
+    os.mkfifo(piped / ".raw")
+    assert canary.command("recover", timeout=30).returncode == 0
+    assert not found((mine / "output.log").read_bytes())
+    assert not (mine / ".raw").exists()
+    assert (other / ".raw").exists()
