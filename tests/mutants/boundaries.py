@@ -38,10 +38,14 @@ def variants(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Call(ast.Name(_CALLED[name], ast.Load()), args, keywords)
         case ast.If(test, body, orelse) if not _has_its_opposite(test):
             yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
-        case ast.Expr(ast.Call(called)) if ast.unparse(called) != "time.sleep":
+        case ast.Expr(ast.Call() as call) if not _pauses(call):
             yield ast.Pass()  # what has an effect is not done
         case ast.IfExp(test, body, orelse) if not _has_its_opposite(test):
             yield ast.IfExp(ast.UnaryOp(ast.Not(), test), body, orelse)
+
+
+def _pauses(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep"
 
 
 def _has_its_opposite(test: ast.expr) -> bool:
@@ -64,9 +68,10 @@ def functions(tree: ast.Module, names: tuple[str, ...]) -> Iterator[ast.AST]:
 def places(function: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
     """Every expression and statement of a function with the field that holds it.
 
-    No message, annotation or default, and not how long a pause between two looks is: these decide nothing.
+    No message, annotation or default, nothing that is asserted for the types, and not how long a pause between two looks
+    is: these decide nothing.
     """
-    if isinstance(function, ast.Call) and ast.unparse(function.func) == "time.sleep":
+    if isinstance(function, ast.Assert) or _pauses(function):
         return
     for field, value in ast.iter_fields(function):
         if field in ("annotation", "returns", "args", "decorator_list") and not isinstance(function, ast.Call):

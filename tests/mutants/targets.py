@@ -73,5 +73,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("recovery", "live is None or present is None", "present is None"): (
         "nothing stands where nobody is live; the first half is there for the types"
     ),
+    ("recovery", "tools.platform.live().color or Color.BLUE", "tools.platform.live().color"): (
+        "only a color that has the users comes here; the second half is there for the types"
+    ),
 }
 """By module, what stands there and what would: why nobody could tell them apart."""
