@@ -68,8 +68,8 @@ def functions(tree: ast.Module, names: tuple[str, ...]) -> Iterator[ast.AST]:
 def places(function: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
     """Every expression and statement of a function with the field that holds it.
 
-    No message, annotation or default, nothing that is asserted for the types, and not how long a pause between two looks
-    is: these decide nothing.
+    No message, annotation or default, nothing that is asserted for the types, and not how long a pause between two
+    looks is: these decide nothing.
     """
     if isinstance(function, ast.Assert) or _pauses(function):
         return
