@@ -16,6 +16,7 @@ import inspect
 import sys
 import threading
 import time
+import unittest
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -76,7 +77,11 @@ class Carrier:
         yield
         if item.stash.get(CODE, None) == code_of(getattr(item, "obj", None)):
             name = "obj" if isinstance(item, pytest.Function) else "runtest"
-            setattr(item, name, self._watched(getattr(item, name), item.nodeid))
+            watched = self._watched(getattr(item, name), item.nodeid)
+            setattr(item, name, watched)
+            instance = getattr(item, "instance", None)
+            if isinstance(instance, unittest.TestCase) and inspect.iscoroutinefunction(watched):
+                setattr(instance, item.name, watched)  # unittest looks an async method up itself
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:

@@ -16,6 +16,9 @@ from deploy.plugin.context import Context
 AUTHORITY = "VERDIGRIS_AUTHORITY"
 """The environment's own authority, told where the target is not known yet: a browser will have to trust it."""
 
+_BROWSERS = ("pytest_playwright", "deploy.plugin.")
+"""Where the fixtures of browsers are defined."""
+
 
 class Prerequisites:
     """Looks at what the tests ask for."""
@@ -34,7 +37,7 @@ class Prerequisites:
             raise pytest.UsageError(*missing)
 
     def _missing(self, items: list[pytest.Item]) -> Iterator[str]:
-        if any(_asks_for(item, "page") or _asks_for(item, "browser") for item in items):
+        if any(_is_playwrights(item, fixture) for item in items for fixture in ("page", "browser")):
             yield from self._browser(items[0].config)
         if any(_is_ours(item, "database") for item in items):
             yield from self._database()
@@ -84,11 +87,30 @@ def _asks_for(item: pytest.Item, fixture: str) -> bool:
     return fixture in getattr(item, "fixturenames", ())
 
 
+def _definitions(item: pytest.Item, fixture: str) -> list[Any]:
+    """What a fixture that a test asks for is defined by: the last one is what it gets."""
+    known: Any = getattr(item, "_fixtureinfo", None)
+    return list(known.name2fixturedefs.get(fixture, ())) if known and _asks_for(item, fixture) else []
+
+
 def _is_ours(item: pytest.Item, fixture: str) -> bool:
     """Whether a test asks for a fixture that nobody of the project has put another one over."""
-    known: Any = getattr(item, "_fixtureinfo", None)
-    found: list[Any] = list(known.name2fixturedefs.get(fixture, ())) if known and _asks_for(item, fixture) else []
+    found = _definitions(item, fixture)
     return bool(found) and found[-1].func.__module__ == "deploy.plugin.fixtures"
+
+
+def _is_playwrights(item: pytest.Item, fixture: str) -> bool:
+    """Whether a test asks for a fixture of pytest-playwright, or for one of the project that is built on it."""
+    if not _asks_for(item, fixture):
+        return False
+    found = _definitions(item, fixture)
+    while found:
+        definition = found.pop()
+        if definition.func.__module__.startswith(_BROWSERS):
+            return True
+        if fixture not in definition.argnames:
+            return False  # the project's own, such as a page that it fetched
+    return True  # nobody has it
 
 
 def _refusal(action: Callable[[], object]) -> Iterator[str]:

@@ -380,6 +380,31 @@ def by_name(request):
 def asked(request, http):
     request.cls.answer = http.get("/")
 """
+ASYNC = """
+import unittest
+
+import httpx
+import pytest
+
+@pytest.fixture(autouse=True)
+def place(request, target):
+    request.cls.url = target.url
+
+class TestAwaited(unittest.IsolatedAsyncioTestCase):
+    async def test_awaited(self):
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            self.assertEqual((await client.get("/")).status_code, 200)
+"""
+OWN_PAGE = """
+import pytest
+
+@pytest.fixture
+def page(http):
+    return http.get("/")
+
+def test_page(page):
+    assert page.status_code == 200
+"""
 MARKED = """
 import pytest
 
@@ -417,6 +442,7 @@ def test_handled(http):
     [
         pytest.param(SESSION, "", id="an-answer-of-a-module-for-several-tests"),
         pytest.param(CLASSES, CLASS_FIXTURES, id="classes-of-every-kind"),
+        pytest.param(ASYNC, "", id="an-async-test-of-unittest"),
         pytest.param(GOOD + MARKED, "", id="a-test-marked-no-target"),
         pytest.param(HYPOTHESIS, "", id="examples-of-hypothesis"),
         pytest.param(HANDLED, "", id="a-thread-and-a-warning-that-say-nothing"),
@@ -428,6 +454,22 @@ def test_what_is_shown_passes(by_hand: Any, suite: str, conftest: str, workers: 
     code, text = by_hand(suite, conftest, *workers)
     assert code == 0, text
     assert "not proven" not in text
+
+
+def test_an_async_test_of_unittest_that_fails_is_a_failure(by_hand: Any) -> None:
+    """It is called by unittest itself, and watched all the same."""
+    code, text = by_hand(ASYNC.replace("200)", "299)"), "")
+    assert code == 1
+    assert "1 failed" in text
+
+
+def test_a_page_of_the_suites_own_needs_no_browser(world: World, by_hand: Any) -> None:
+    """A fixture may have the name of one of pytest-playwright; one that is built on that one needs it."""
+    assert by_hand(OWN_PAGE)[0] == 0
+    assert world.command("verify", "--env", "local", "--suite", "smoke").returncode == 0
+    world.suite("smoke", OWN_PAGE.replace("page(http)", "page(page)"))
+    done = world.command("verify", "--env", "local", "--suite", "smoke")
+    assert "the frontend tests need pytest-playwright" in done.stdout
 
 
 def test_verify_names_what_needs_no_target(world: World, by_hand: Any) -> None:
