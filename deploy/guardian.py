@@ -123,12 +123,15 @@ class Guardian:
         self.ended = ""
         self.pause, self.not_before = SHORTEST, 0.0
         self.read: tuple[object, str] = (None, "")
+        self.unfinished = b""
+        """The journal as it was when its run was unfinished: without it nobody would know of the run."""
 
     def look(self) -> float:
         """Look once, and do what is to be done; seconds until the next look."""
         present = time.monotonic()
         if present - self.looked > STOPPED / 2:  # it was paused itself, with the whole machine maybe
-            self.alive, self.stopped = present, None
+            self.alive, self.stopped, self.unfinished = present, None, b""  # what it knows may be of long ago
+            self.read = (None, "")
         self.looked = present
         answer = self.worker.answer()
         if answer == "failed":
@@ -156,11 +159,32 @@ class Guardian:
             found = self.journal.stat()
             version = (found.st_ino, found.st_mtime_ns, found.st_size)
             if version != self.read[0]:
-                record = json.loads(self.journal.read_bytes()).get("record") or {"step": "done"}
+                text = self.journal.read_bytes()
+                record = json.loads(text).get("record") or {"step": "done"}
                 self.read = (version, "" if record["step"] == "done" else str(record["step"]))
+                self.unfinished = text if self.read[1] else b""
         except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-            return ""  # none was written yet, or a command says what is wrong with it
+            return self._lost()
         return self.read[1]
+
+    def _lost(self) -> str:
+        """At which step a run stands whose journal was removed or damaged; nothing if none was written yet.
+
+        As long as the lock is held, its holder writes the next one. After that nobody knows but this process.
+        """
+        if self.unfinished and holder_of(self.lock) is None:
+            part = self.journal.with_name(".journal.json.kept")
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+                with open(part, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                    file.write(self.unfinished)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if self.journal.exists():  # it is damaged, and may be wanted for a look
+                    self.journal.rename(self.journal.with_name("journal.json.damaged"))
+                part.rename(self.journal)
+                say(f"the journal of a run at {self.read[1]} was removed or damaged; it was put back")
+        return self.read[1] if self.unfinished else ""
 
     def _judge(self, step: str, holder: Seen, present: float) -> None:
         """End a holder that is alive and does nothing while users are on its release."""

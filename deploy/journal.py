@@ -77,7 +77,9 @@ class Journal(Value):
 
     def with_record(self, record: Record) -> "Journal":
         """The journal with ``record`` in it, and what it says of later rollbacks when it is the last of its run."""
-        changes: dict[str, object] = {"record": record, **outcome_of(record)}
+        # a journal that was removed in the middle of a run must not begin to count anew
+        newest = max(self.generation, record.generation)
+        changes: dict[str, object] = {"record": record, "generation": newest, **outcome_of(record)}
         if record.finished and record.outcome is Outcome.CONFIRMED:
             changes["confirmed"] = Confirmed(release_id=record.id, version=record.version, tests=record.tests)
             changes |= {"previous": record.live, "taken_back": None}

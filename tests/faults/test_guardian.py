@@ -91,6 +91,26 @@ def test_03_users_are_back_within_two_seconds_of_a_kill_in_the_watch(guarded: Wo
     assert (again.returncode, again.stdout.strip()) == (0, "nothing was left to recover")
 
 
+@pytest.mark.parametrize("text", [None, "{"], ids=["removed", "damaged"])
+def test_a_journal_that_is_lost_before_its_run_dies_is_put_back(guarded: World, text: str | None) -> None:
+    """Nobody but the guardian knows of the run then; what was damaged is kept for a look."""
+    process, journal = watched(guarded), guarded.state / "journal.json"
+    until(lambda: guardian(guarded).children(), 10)  # it has seen that a run is under way
+    before = json.loads(journal.read_text())["generation"]
+    if text is None:
+        journal.unlink()
+    else:
+        journal.write_text(text)
+    process.kill()
+    process.communicate()
+    until(lambda: guarded.live() == "1.0.0", 20)
+    until(journal.exists, 5)
+    finished(guarded, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, "1.0.0")
+    assert guarded.journal()["generation"] == before + 1
+    assert (guarded.state / "journal.json.damaged").exists() is (text is not None)
+    assert "was removed or damaged; it was put back" in log(guarded)
+
+
 def test_03_the_next_run_is_guarded_too(guarded: World) -> None:
     """Twice in a row, and the worker that did it is gone in between."""
     for _ in range(2):

@@ -80,6 +80,14 @@ def test_generations_only_grow(file: JournalFile) -> None:
     assert JournalFile(file.folder).next_generation() == 4
 
 
+def test_a_journal_that_was_removed_in_a_run_goes_on_with_its_generation(file: JournalFile) -> None:
+    """The run writes its next record into an empty one; what follows is newer all the same."""
+    run = record(generation=file.next_generation() + 6)
+    file.path.unlink()
+    file.write(file.read().with_record(run))
+    assert file.next_generation() == run.generation + 1
+
+
 def test_a_half_written_journal_leaves_the_old_one(file: JournalFile) -> None:
     """A process that died while it wrote left a part beside the whole; the next write replaces both."""
     file.write(Journal(generation=1))
