@@ -52,6 +52,20 @@ def test_34_where_the_way_back_is_not_observed_either_a_person_is_called(live: W
     assert code == ExitStatus.PERSON_NEEDED, output
 
 
+def test_a_router_that_dies_in_the_watch_is_started_for_the_way_back(live_world: Callable[..., World]) -> None:
+    """Without it nobody is served, and no color can be asked: users are back on 1.0.0 without a person."""
+    world = live_world(watch=60)
+    router = json.loads((world.state / "router" / "process.json").read_text())["pid"]
+    process = world.start("release", "1.1.0")
+    wait_for_step(world, "watch")
+    os.kill(router, signal.SIGKILL)
+    code, output = ended(process, 60)
+    assert code == ExitStatus.ROLLED_BACK, output
+    came_to(world, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, "1.0.0")
+    assert not world.controller().platform.problems()
+    assert world.controller().platform.answer(None).status == 200
+
+
 class Held(threading.Thread):
     """One user with one request that is open until it is let go."""
 

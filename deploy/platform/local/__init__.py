@@ -214,7 +214,10 @@ class LocalPlatform(Observing, Machine):
         return content.decode(errors="replace"), offset + len(content)
 
     def answer(self, color: Color | None) -> Answer:
-        """Ask the application's ready path once."""
+        """Ask the application's ready path once; a color is asked before users go back to it, by a router that runs."""
+        if color is not None and self.router.died():
+            self.router.start()
+            self.told("the router did not run; it runs again")
         address = self.users() if color is None else self.address(color)
         seen = look(address, self.local.ready, self.settings.identity.header)
         return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late)

@@ -52,6 +52,10 @@ class Envoy:
         """Whether its process runs."""
         return process.running(process.remembered(self.record))
 
+    def died(self) -> bool:
+        """Whether it was started, and ended without being stopped."""
+        return self.record.exists() and not self.running()
+
     def start(self) -> None:
         """Start it and wait until it routes.
 
