@@ -48,7 +48,7 @@ def watch(
     progress: Callable[[float, int, int], None],
     start: Start,
 ) -> tuple[Objection, ...]:
-    """Watch until the time is over and what must run once has gone with the users.
+    """Watch until the time is over, every request of it has ended, and what must run once has gone with the users.
 
     Args:
         deployment: who has the users.
@@ -73,6 +73,7 @@ def watch(
             lines += [line for line in text.splitlines() if pattern.search(line)]
         health = platform.health(deployment.color)
         planned = max(0, probe.planned(start.at) - 1)  # what is asked above takes its time; the probe goes on
+        waiting = probe.waiting(began + settings.seconds)  # looked at before what ended is taken
         new = probe.since(taken)
         taken += len(new)
         seen.add(new)
@@ -80,7 +81,7 @@ def watch(
         judged = suite()
         found += judged or ()
         progress(watched, seen.total, seen.lost)
-        if found or (watched >= settings.seconds and judged is not None and there):
+        if found or (watched >= settings.seconds and judged is not None and there and not waiting):
             return found
         time.sleep(TICK)
 

@@ -96,6 +96,10 @@ class Probe:
         with self._lock:
             return self.samples[index:]
 
+    def waiting(self, before: float) -> bool:
+        """Whether an answer is awaited to what was asked before ``before`` (``time.monotonic()``); it ends in time."""
+        return any(sent < before for sent in list(self._asking.values()))
+
     def let_go(self, seconds: float) -> None:
         """Give up the requests that have waited for longer than ``seconds``, so that somebody is there to ask anew.
 
@@ -119,14 +123,18 @@ class Probe:
             connection = None if fresh else kept.get(secure)
             if connection is None:
                 connection = connect(self.users, secure=secure, timeout=TIMEOUT)
-            sample = self._ask(connection, due, number, kept=not fresh and connection.sock is not None)
+            self._asking[connection] = time.monotonic()
+            try:
+                sample = self._ask(connection, due, number, kept=not fresh and connection.sock is not None)
+                with self._lock:
+                    self.samples.append(sample)
+                    self._lock.notify_all()
+            finally:
+                self._asking.pop(connection, None)  # when its sample is there: a watch ends when nobody waits
             if fresh:
                 connection.close()
             else:
                 kept[secure] = connection
-            with self._lock:
-                self.samples.append(sample)
-                self._lock.notify_all()
         for connection in kept.values():
             connection.close()
 
@@ -134,14 +142,11 @@ class Probe:
         sent = time.time()
         status, header, error = None, None, ""
         try:
-            self._asking[connection] = time.monotonic()
             answer = ask(connection, self.path, {"user-agent": "verdigris-probe"}, TIMEOUT, LIMIT)
             status, lines = answer.status, answer.lines(self.header)
             header = described(lines) if lines else None
         except (OSError, http.client.HTTPException) as failure:
             error = f"{type(failure).__name__}: {failure}"[:200]
-        finally:
-            self._asking.pop(connection, None)
         milliseconds = round(1000 * (time.monotonic() - due), 2)
         return Sample(
             at=sent, milliseconds=milliseconds, status=status, identity=header, kept=kept, error=error, number=number

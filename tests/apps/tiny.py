@@ -41,10 +41,14 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             open_requests.discard(threading.get_ident())
 
+    def is_users(self) -> bool:
+        """Whether no suite asks."""
+        return "x-verdigris-run" not in self.headers
+
     def answer(self) -> None:
         served[0] += 1
         status, body = 200, f"hello from {PLAN['version']}\n"
-        if "x-verdigris-run" not in self.headers and not self.path.startswith("/healthz"):
+        if self.is_users() and not self.path.startswith("/healthz"):
             if FAULT == "logs-with-users" and not users_since:
                 print("ERROR: the fault was planted", file=sys.stderr, flush=True)
             users_since.append(time.monotonic())
@@ -105,6 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             (FAULT == "drips-with-users" and users_since)
             or (FAULT == "drips-at-readyz" and self.path == "/readyz")
             or (FAULT == "drips-when-told" and DOWN.with_name("drips").exists())
+            or (FAULT == "drips-now-and-then" and self.path == "/" and self.is_users() and served[0] % 10 == 0)
         ):
             return self.endless(PLAN.get("how", "body"))
         self.send_response(status)

@@ -31,6 +31,15 @@ def test_66_a_release_that_drips_from_its_first_user_on_is_rolled_back(
     assert time.monotonic() - moved < 25, output
 
 
+def test_66_what_users_wait_for_at_the_end_of_a_watch_is_waited_for(live_world: Callable[..., World]) -> None:
+    """One answer in ten never ends, and the watch is shorter than the patience of the probe."""
+    world = amend(live_world(watch=2), "drain_seconds = 5", "drain_seconds = 1")
+    world.version("2.0.0", "drips-now-and-then")
+    record = world.release("2.0.0")
+    assert "users' requests fail" in said(record)
+    came_to(world, Outcome.ROLLED_BACK, ExitStatus.ROLLED_BACK, "1.0.0")
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_66_a_release_whose_readiness_never_ends_is_held(live_world: Callable[..., World], how: str) -> None:
     """Held at the deadline for ready and one short answer, with what was seen; users never met it."""
