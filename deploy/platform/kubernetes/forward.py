@@ -7,6 +7,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/p
 """
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from deploy.errors import PlatformError
 from deploy.platform.kubernetes.api import Cluster
 
 CHUNK = 65536
+SHORT_OF = 0.2
+"""Seconds until a connection is tried again that there was no descriptor or memory for."""
 
 
 class Forward:
@@ -31,37 +34,42 @@ class Forward:
         self.pod = pod
         self.remote = port
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._closed = threading.Event()
         self.port: int = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, name=f"port-forward {self.port}", daemon=True).start()
 
     def close(self) -> None:
         """Take no more connections."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def _accept(self) -> None:
-        while True:
+        """Take connections until closed; one that this machine has no descriptor or thread for costs no later one."""
+        while self.listener.fileno() >= 0:
             try:
                 ours, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(ours,), daemon=True).start()
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED):
+                    return
+                self._closed.wait(SHORT_OF)
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(ours,), daemon=True).start()
+            except RuntimeError:  # no thread can be started
+                ours.close()
 
     def _serve(self, ours: socket.socket) -> None:
-        """One connection; where no pod takes it, it is closed, which its user sees as no answer."""
-        try:
+        """One connection; where no pod takes it, for whatever reason, it is closed: its user sees no answer."""
+        with ours, contextlib.suppress(Exception):
             forward = _open(self.cluster, self.pod(), self.remote)
-        except PlatformError:
-            ours.close()
-            return
-        theirs = forward.socket(self.remote)
-        back = threading.Thread(target=_pump, args=(theirs, ours), daemon=True)
-        back.start()
-        _pump(ours, theirs)
-        back.join()
-        forward.close()
-        ours.close()
+            with contextlib.closing(forward):
+                theirs = forward.socket(self.remote)
+                back = threading.Thread(target=_pump, args=(theirs, ours), daemon=True)
+                back.start()
+                _pump(ours, theirs)
+                back.join()
 
 
 def _pump(source: Any, sink: Any) -> None:

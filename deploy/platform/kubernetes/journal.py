@@ -9,6 +9,7 @@ resourceVersion, and stops.
 Source: https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from deploy.errors import Conflict, PlatformError, Refused, VerdigrisError
+from deploy.errors import Conflict, PlatformError, Refused
 from deploy.journal import Holder, Journal, actor, parse
 from deploy.model import Record, now
 from deploy.platform.kubernetes.api import Cluster
@@ -173,13 +174,13 @@ class ClusterJournal:
     def _renew(self, stop: threading.Event) -> None:
         """Renew the Lease until told to stop; where another has it, every later write is refused."""
         while not stop.wait(self.seconds / RENEWALS):
-            try:
-                self.cluster.change("Lease", LEASE, _renewed)
-            except Conflict as error:
-                self._lost = str(error)
-                return
-            except VerdigrisError:
-                continue  # it is tried again; whether another took it meanwhile is found out then
+            # an error of any other type is no end of the run, so it is none of its lock: it is tried again
+            with contextlib.suppress(BaseException):
+                try:
+                    self.cluster.change("Lease", LEASE, _renewed)
+                except Conflict as error:
+                    self._lost = str(error)
+                    return
 
     def _give_back(self) -> None:
         def decide(present: Object | None) -> Object | None:
@@ -188,7 +189,7 @@ class ClusterJournal:
 
         try:
             self.cluster.change("Lease", LEASE, decide)
-        except VerdigrisError as error:  # it runs out by itself
+        except Exception as error:  # noqa: BLE001 - of whatever type: it runs out by itself
             self.cluster.told(f"the lock could not be given back and runs out in {self.seconds} s: {error}")
 
     def _require_held(self) -> None:
