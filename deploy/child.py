@@ -93,14 +93,14 @@ class LocalRunner:
         try:
             with (task.folder / OUTPUT).open("wb") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", lifeline.__file__, str(theirs), *task.command(place)],
+                    [sys.executable, "-I", lifeline.__file__, f"{theirs},{task.held}", *task.command(place)],
                     cwd=self.root,
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    pass_fds=(theirs,),
+                    pass_fds=(theirs, task.held),
                 )
         except BaseException:
             os.close(ours)

@@ -75,7 +75,7 @@ class Controller(Session):
             if ended is not None and ended.outcome is Outcome.ROLLED_BACK and to is None:
                 return ended
             goal, refusal = self._insist(lambda: recovery.destination(self.platform, self.journal.read(), to))
-            record = self._new("rollback", goal.release.version if goal else to or "none")
+            record = self._new("rollback", goal.release.version if goal else self.redactor.text(to or "none"))
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
             if goal is not None:
@@ -188,7 +188,8 @@ class Controller(Session):
         header = self.settings.identity.header
 
         def probe() -> Probe:
-            self._probes.append(Probe(self.platform.users(), watch.path, watch.rate, header, folder / "probe.jsonl"))
+            users, out = self.platform.users(), folder / "probe.jsonl"
+            self._probes.append(Probe(users, watch.path, watch.rate, header, out, self.redactor.text))
             return self._probes[-1]
 
         return Tools(

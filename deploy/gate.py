@@ -5,9 +5,10 @@ watchdog that looks at its evidence (:mod:`deploy.watchdog`). What it wrote is t
 a runner's business: a process of this machine, or a Job of the cluster.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from deploy.model import Identity, Value
 from deploy.platform import Platform
 from deploy.redact import SHORTEST, Redactor, secrets
 from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
-from deploy.scrub import raw
 from deploy.settings import SecretReference, Settings, SuiteSettings
+from deploy.unredacted import Unredacted, unredacted
 from deploy.watchdog import Watchdog
 
 _ALWAYS = ("deploy.plugin",)
@@ -116,21 +117,22 @@ class Gate:
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
-        redactor = self.redactor
-        task = Task(
-            suite=suite,
-            folder=folder,
-            command=lambda place: self._command(suite, settings, place, target, options),
-            env=env,
-            seconds=settings.deadline,
-        )
-        began, watchdog = time.monotonic(), Watchdog(folder, settings)
+        began = time.monotonic()
         runner = self.here if target == REHEARSAL else self.runner  # only this machine has the way to a rehearsal
-        with raw(folder):  # a kill before the end of it leaves the mark, and the next command cleans the folder
+        with self._aside(folder) as aside:
+            task = Task(
+                suite=suite,
+                folder=aside.folder,
+                command=lambda place: self._command(suite, settings, place, target, options),
+                env=env,
+                seconds=settings.deadline,
+                held=aside.held,
+            )
+            watchdog = Watchdog(aside.folder, settings)
             with runner.start(task) as running:
-                ended = _watch(running, watchdog, progress, stop)
+                ended = _watch(running, watchdog, aside, progress, stop)
             spoilt = "" if ended else watchdog.spoilt()
-            redactor.files(folder)
+            aside.finish()
         shown = evidence_module.read(written)
         return Run(
             suite=suite,
@@ -140,6 +142,22 @@ class Gate:
             exit_status=running.exit_status,
             output=files.tail(folder / OUTPUT, 4000),
         )
+
+    @contextlib.contextmanager
+    def _aside(self, records: Path) -> Iterator[Unredacted]:
+        """Where the suite writes, with files for it to begin.
+
+        Raises:
+            Refused: where that cannot be made.
+        """
+        with contextlib.ExitStack() as stack:
+            redactor = self.redactor
+            try:
+                made = stack.enter_context(unredacted(redactor, records))
+                private.write(made.folder / OUTPUT, b"")
+            except OSError as error:
+                raise Refused(f"{records}: no evidence can be written there: {error.strerror}") from None
+            yield made
 
     def _command(self, suite: str, settings: SuiteSettings, place: Place, target: str, options: list[str]) -> list[str]:
         plugins = [*_ALWAYS, *settings.plugins]
@@ -176,11 +194,13 @@ def _local(settings: Settings, environment: str, platform: Platform) -> LocalRun
 def _watch(
     running: Running,
     watchdog: Watchdog,
+    aside: Unredacted,
     progress: Callable[[Evidence], None] | None,
     stop: threading.Event | None,
 ) -> str:
     """Wait for its end; why it was ended, or nothing where it ended by itself."""
     while not running.wait(0.05):
+        aside.bring()
         if stop is not None and stop.is_set():
             return "the release no longer needs it"
         if problem := watchdog.look(running):

@@ -1,11 +1,12 @@
 """A suite ends with everything it started, and with whoever started it: a small process between the two sees to both.
 
-    python -I lifeline.py END COMMAND...
+    python -I lifeline.py END,HELD COMMAND...
 
 A process group is not enough: what calls ``setsid`` or forks twice is in another one. So this process asks the kernel
 to become the parent of every descendant whose own parent ends (a *subreaper*), runs the command, and kills what is left
 of it when the command ends. It holds the reading end of a pipe; the kernel closes the other end when the controller
-dies, however it dies, and then all of it is killed at once.
+dies, however it dies, and then all of it is killed at once. HELD is the lock of the folder that the suite writes to: it
+is this process's until nothing of the suite is left that could write there.
 
 It is run as a script and needs the standard library only: what a suite has installed cannot change it.
 """
@@ -100,10 +101,11 @@ def sweep(mark: str) -> None:
         psutil.wait_procs(found, timeout=1)
 
 
-def main(end: int, command: list[str]) -> int:
+def main(end: int, held: int, command: list[str]) -> int:
     """Run the command until it ends or the pipe says that its starter did; its exit status, negative for a signal."""
     adopt()
-    os.set_inheritable(end, False)
+    for mine in (end, held):
+        os.set_inheritable(mine, False)
     told: list[int] = []
     woken, wakes = os.pipe()
     os.set_blocking(wakes, False)
@@ -165,4 +167,5 @@ def _leave(status: int) -> None:
 
 
 if __name__ == "__main__":
-    _leave(main(int(sys.argv[1]), sys.argv[2:]))
+    _end, _held = map(int, sys.argv[1].split(","))
+    _leave(main(_end, _held, sys.argv[2:]))

@@ -5,11 +5,13 @@ Open loop: the moments are planned beforehand, and latency counts from the inten
 """
 
 import contextlib
+import functools
 import http.client
 import io
 import math
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy import private
@@ -26,13 +28,21 @@ FRESH = 4
 
 
 class Probe:
-    """Runs from ``start`` to ``stop``; ``finish`` writes its samples to ``out``."""
+    """Runs from ``start`` to ``stop``; ``finish`` writes its samples to ``out``.
+
+    Args:
+        rate: requests a second.
+        clean: takes the secrets out of a text that an answer said.
+    """
 
     _asking: dict[Connection, float] = {}
     """Who waits for an answer, and since when."""
 
-    def __init__(self, users: Address, path: str, rate: float, header: str, out: Path) -> None:
+    def __init__(
+        self, users: Address, path: str, rate: float, header: str, out: Path, clean: Callable[[str], str] = str
+    ) -> None:
         self.users = users
+        self.clean = functools.cache(clean)  # what answers say of themselves is the same again and again
         self.path = path
         self.rate = rate
         self.header = header
@@ -76,7 +86,11 @@ class Probe:
             thread.join(max(0.0, deadline - time.monotonic()))
         seen = sorted(self.since(0), key=lambda one: one.at)
         with contextlib.suppress(OSError), io.TextIOWrapper(private.opened(self.out, "wb"), encoding="utf-8") as file:
-            file.writelines(sample.model_dump_json() + "\n" for sample in seen)
+            file.writelines(self._cleaned(sample).model_dump_json() + "\n" for sample in seen)
+
+    def _cleaned(self, sample: Sample) -> Sample:
+        said = {name: self.clean(text) for name in ("identity", "error") if (text := getattr(sample, name))}
+        return sample.model_copy(update=said)
 
     def planned(self, since: float) -> int:
         """How many requests were due since ``since`` (``time.monotonic()``) and could have been answered."""

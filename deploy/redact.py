@@ -194,9 +194,9 @@ class Redactor:
             for match in pattern.finditer(data, start):
                 yield match.span()
             for look in (unfold.escaped, unfold.wrapped):
-                for plain, places in look(data, start):
+                for plain, begins, ends in look(data, start):
                     for match in pattern.finditer(plain):
-                        yield places[match.start()], places[match.end()]
+                        yield begins[match.start()], ends[match.end() - 1]
         if self._grams:
             yield from self._cut(data, start, edges=edges)
 

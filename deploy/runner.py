@@ -33,12 +33,14 @@ class Task:
 
     suite: str
     folder: Path
-    """Where its files must be on this machine: evidence, output, JUnit, artifacts."""
+    """Where its files must be on this machine: evidence, output, JUnit, artifacts; they are not redacted there."""
     command: Callable[[Place], list[str]]
     env: Mapping[str, str]
     """Its variables beside those that every run in that place has."""
     seconds: float
     """How long it may take; the gate ends it, and a runner whose gate died must not let it run for longer."""
+    held: int
+    """A descriptor that says, as long as it is open, that somebody may still write to the folder."""
 
 
 class Running(Protocol):

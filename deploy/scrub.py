@@ -5,21 +5,16 @@ archive that unpacks to more than the disk. What cannot be looked at is not kept
 """
 
 import contextlib
-import fcntl
 import os
-import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from deploy import archives, files, private
+from deploy import archives, private
 from deploy.archives import Budget, Redacting, UnreadableError
 
 NOTE = "not-kept.txt"
-RAW = ".raw"
-"""The mark of a folder whose files still are as a suite wrote them."""
 LARGEST = 200_000_000
 """Bytes of a file from which it is not kept."""
 ENTRIES = 50_000
@@ -164,38 +159,3 @@ def _why(error: BaseException) -> str:
         if isinstance(error, UnreadableError) and str(error)
         else f"it cannot be read ({type(error).__name__})"
     )
-
-
-@contextlib.contextmanager
-def raw(folder: Path) -> Iterator[None]:
-    """Mark a folder while a suite writes there; who does not come to its end leaves the mark to :func:`clean_left`.
-
-    The mark is locked, and the kernel lets go of that with its process: a writer that died is told from one at work.
-    """
-    with private.opened(folder / RAW, "wb") as mark:
-        fcntl.flock(mark, fcntl.LOCK_EX)
-        yield
-        with contextlib.suppress(OSError):  # a suite may have put anything there
-            (folder / RAW).unlink()
-
-
-def clean_left(redactor: Redacting, reports: Path, environment: str, seconds: float) -> tuple[Path, ...]:
-    """Take the secrets out of an environment's folders whose writers died, within a time; which they were.
-
-    Those of another environment hold other secrets, and keep their mark; so does what there is no time for.
-    """
-    deadline, done = time.monotonic() + seconds, []
-    mine = re.compile(re.escape(environment) + r"-[0-9]{8}T")
-    for mark in (*reports.glob(f"*/*/{RAW}"), *reports.glob(f"*/.collected/*/{RAW}")):
-        folder = mark.parent
-        inside = folder.resolve().is_relative_to(reports.resolve()) and not folder.is_symlink()
-        left = deadline - time.monotonic()
-        if left <= 0 or not redactor.values or not inside or not mine.match(mark.relative_to(reports).parts[0]):
-            continue
-        with contextlib.suppress(OSError), os.fdopen(files.opened(mark), "rb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            scrub(redactor, folder, left)
-            if time.monotonic() < deadline:
-                mark.unlink(missing_ok=True)
-                done.append(folder)
-    return tuple(done)

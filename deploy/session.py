@@ -22,8 +22,6 @@ LEARN_SECONDS = 5.0
 """Seconds that are waited for the environment's own secrets."""
 DRAIN_SECONDS = 2.0
 """How long a reader of the output who does not read is waited for."""
-CLEAN_SECONDS = 30.0
-"""How long files of suites that died are redacted, all of them together."""
 TRIES = 3
 """How often something is begun that may be begun any number of times, and that an unforeseen error ended."""
 T = TypeVar("T")
@@ -89,11 +87,11 @@ class Session:
         self.watcher.drain(DRAIN_SECONDS)
 
     def _clean(self) -> None:
-        """Redact what suites wrote whose run or ``verify`` died before that."""
-        from deploy.scrub import clean_left
+        """Remove what a suite wrote whose run or ``verify`` was killed, and its keeper with it."""
+        from deploy.unredacted import clean_left
 
-        self._await_secrets()
-        clean_left(self.redactor, self.settings.root / self.settings.reports, self.name, CLEAN_SECONDS)
+        if left := clean_left(self.settings.root / self.settings.reports):
+            self.watcher.told(f"removed what {len(left)} suites wrote that were killed, and was not redacted yet")
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
         """Do what must not stop a command; if it fails, of whatever type its error is, the next command does it."""

@@ -21,8 +21,8 @@ _WRAP = rb"(?:=?\r?\n|(?:\\{1,2}r)?\\{1,2}n|%0[dD]%0[aA]|%0[aA])[ \t>E]{0,12}"
 _WRAPPED = re.compile(rb"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_=-]{4,}+(?:" + _WRAP + rb"[A-Za-z0-9+/_=-]{2,400}+){1,60}+")
 _FOLD = re.compile(_WRAP)
 
-Plain = tuple[bytes, list[int]]
-"""Text, and where each byte of it begins in the original; one place more for its end."""
+Plain = tuple[bytes, list[int], list[int]]
+"""Text, and where each byte of it begins and ends in the original."""
 
 
 def escaped(data: bytes, start: int) -> Iterator[Plain]:
@@ -31,14 +31,16 @@ def escaped(data: bytes, start: int) -> Iterator[Plain]:
         return
     for run in _ESCAPED.finditer(data, start):
         plain, first = bytearray(), run.start()
-        places: list[int] = []
+        begins: list[int] = []
+        ends: list[int] = []
         while first > max(start, run.start() - _MOST_BEFORE) and data[first - 1] in _BEFORE:
             first -= 1
         for token in _TOKEN.finditer(data, first, run.end()):
             char = _byte(token) or _char(token).encode("utf-8", "surrogatepass")
-            places += [token.start()] * len(char)
+            begins += [token.start()] * len(char)
+            ends += [token.end()] * len(char)
             plain += char
-        yield bytes(plain), [*places, run.end()]
+        yield bytes(plain), begins, ends
 
 
 def _byte(token: "re.Match[bytes]") -> bytes:
@@ -56,10 +58,11 @@ def wrapped(data: bytes, start: int) -> Iterator[Plain]:
     """Each stretch of lines that might be one long word, joined."""
     for run in _WRAPPED.finditer(data, start):
         plain, at = bytearray(), run.start()
-        places: list[int] = []
+        begins: list[int] = []
         for fold in _FOLD.finditer(data, run.start(), run.end()):
             plain += data[at : fold.start()]
-            places += range(at, fold.start())
+            begins += range(at, fold.start())
             at = fold.end()
         plain += data[at : run.end()]
-        yield bytes(plain), [*places, *range(at, run.end()), run.end()]
+        begins += range(at, run.end())
+        yield bytes(plain), begins, [place + 1 for place in begins]

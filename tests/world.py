@@ -111,6 +111,11 @@ class World:
         """Where the environment keeps its journal."""
         return self.root / ".verdigris" / "local"
 
+    @property
+    def reports(self) -> Path:
+        """Where it keeps its records."""
+        return self.root / "reports"
+
     def version(self, version: str, fault: str = "", **more: Any) -> str:
         """Add a version of the application, with a fault planted; see ``tests/apps/tiny.py``."""
         folder = self.root / "versions" / version

@@ -13,8 +13,8 @@ from deploy.gate import Gate
 from deploy.model import COLORS, Color, Objection, exit_status_of
 from deploy.platform import open_platform
 from deploy.recovery import idle_color
-from deploy.scrub import clean_left
 from deploy.settings import Settings
+from deploy.unredacted import clean_left
 from deploy.verify import Verifier
 
 
@@ -38,7 +38,7 @@ def verified(
         raise UsageError(f"--target {target}: nothing stands there in {environment}; see: verdigris status")
     stamp = re.sub(r"[^0-9T]", "", datetime.now(UTC).isoformat())[:15]
     gate = Gate(settings, environment, platform, "verify")
-    clean_left(gate.redactor, settings.root / settings.reports, environment, 30.0)  # of a run that was killed
+    clean_left(settings.root / settings.reports)  # of a run that was killed
     folder = settings.root / settings.reports / f"{environment}-{stamp}-verify"
     confirmed = platform.journal.read().confirmed
     verifier = Verifier(gate, folder, confirmed, None, console.suite)

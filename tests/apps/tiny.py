@@ -114,6 +114,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.endless(PLAN.get("how", "body"))
         self.send_response(status)
         for line in PLAN.get("identities", [] if FAULT == "no-identity" else [IDENTITY]):
+            if FAULT == "leaks-its-name" and users_since and served[0] % 3 == 0:
+                line += f"-{SECRET}"
             self.send_header("x-release", line.format(**dict(part.split("=") for part in IDENTITY.split(";"))))
         self.send_header("content-type", "text/html")
         self.send_header("content-length", str(len(body)))

@@ -2,41 +2,48 @@
 
 import base64
 import json
-import os
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from deploy.errors import ExitStatus
+from deploy.platform.local.process import wait_until
+from deploy.unredacted import PREFIX
 from tests.faults.conftest import wait_for_step
 from tests.world import World
 
 KEY = "cAnary+7/42 %&<Zq'"
 PEM = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5bGluZW9uZQx1\nc2Vjb25kY2FuYXJ5bGluZQ==\n-----END PRIVATE KEY-----"
+URL = "amqp://app:decoded%2Fcanary%40word@queue.internal/app"
+HOOK = "hook-canary-0123456789"
 SUITE = """
 import base64, json, os, sys, time, zipfile
 from pathlib import Path
 from urllib.parse import quote
 
-KEY, PEM = {key!r}, {pem!r}
+KEY, PEM, PASSWORD, HOOK = {key!r}, {pem!r}, "decoded/canary@word", {hook!r}
 
 def leave(folder):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plain.txt").write_text(f"{{KEY}} {{quote(KEY, safe='')}} {{KEY.encode().hex()}}")
     (folder / f"named-{{KEY.encode().hex()}}.txt").write_text("the name says it")
     with zipfile.ZipFile(folder / "trace.zip", "w") as file:
-        file.writestr("network.json", json.dumps({{"key": KEY, "pem": PEM}}))
+        file.writestr("network.json", json.dumps({{"key": KEY, "pem": PEM, "password": PASSWORD}}))
+        file.writestr(f"resources/{{HOOK}}.txt", "the name of a member says it")
 
-def test_home_is_served(http):
+def test_home_is_served(http, capfd):
     answer = http.get("/")
     leave(Path(os.environ["VERDIGRIS_EVIDENCE"]).parent / "artifacts")
     for number in range(3):
-        print(base64.b64encode(b"x" * number + KEY.encode()).decode(), PEM.splitlines()[1])
-    sys.stdout.flush()
+        print(base64.b64encode(b"x" * number + KEY.encode()).decode(), PEM.splitlines()[1], PASSWORD, HOOK)
+    with capfd.disabled():
+        print("at once:", KEY, PASSWORD, PEM.splitlines()[1], HOOK, flush=True)
     assert answer.status_code == 200
     {then}
 
@@ -45,6 +52,7 @@ def test_it_is_ready(http):
 """
 FAILS = "assert KEY == PEM, f'{KEY} is not {PEM}'"
 WAITS = "time.sleep(25)"
+WAITS_LIVE = "if 'live' in sys.argv: time.sleep(25)"
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -55,7 +63,7 @@ def forms(secret: str) -> Iterator[bytes]:
         yield base64.b64encode(b"x" * number + raw)[4:-4]
 
 
-CANARIES = tuple({form for one in (KEY, *PEM.splitlines()[1:3]) for form in forms(one)})
+CANARIES = tuple({form for one in (KEY, *PEM.splitlines()[1:3], "decoded/canary@word", HOOK) for form in forms(one)})
 
 
 def found(content: bytes) -> list[bytes]:
@@ -72,7 +80,9 @@ def left(world: World) -> Iterator[tuple[Path, bytes]]:
                 yield path, path.read_bytes()
             if path.suffix == ".zip":
                 with zipfile.ZipFile(path) as file:
-                    yield from ((path, file.read(name)) for name in file.namelist())
+                    for name in file.namelist():
+                        yield path, name.encode()
+                        yield path, file.read(name)
 
 
 def require_none(world: World, printed: str) -> None:
@@ -80,8 +90,14 @@ def require_none(world: World, printed: str) -> None:
     assert not found(printed.encode()), printed
     for path, content in left(world):
         assert not found(content), f"{path} holds {found(content)}"
-        if path.parts[-2] != "router" and not path.is_symlink() and "reports" in path.parts:
+        if not path.is_symlink() and path.exists() and not below_closed(path, world):
             assert not path.stat().st_mode & 0o077, f"{path} is open to others"
+
+
+def below_closed(path: Path, world: World) -> bool:
+    """Whether nobody else comes to it, for a folder of the environment above it is its owner's."""
+    above = [one for one in path.parents if one.is_relative_to(world.root / ".verdigris")]
+    return any(not one.stat().st_mode & 0o077 for one in above)
 
 
 @pytest.fixture
@@ -89,10 +105,18 @@ def canary(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) ->
     """A world whose application has secrets, and a release that is live."""
     monkeypatch.setenv("CANARY_KEY", KEY)
     monkeypatch.setenv("CANARY_PEM", PEM)
-    world = make_world(local='env = { API_KEY = { from_env = "CANARY_KEY" }, PEM = { from_env = "CANARY_PEM" } }')
+    monkeypatch.setenv("CANARY_URL", URL)
+    monkeypatch.setenv("CANARY_HOOK", HOOK)
+    env = ", ".join(f'{name} = {{ from_env = "CANARY_{name}" }}' for name in ("PEM", "URL"))
+    world = make_world(
+        local=f'env = {{ API_KEY = {{ from_env = "CANARY_KEY" }}, {env} }}',
+        environment='notify = ["sh", "-c", "cat > told.json; echo $HOOK; exit 1"]\n'
+        'notify_env = { HOOK = { from_env = "CANARY_HOOK" } }',
+    )
     world.version("1.0.0")
     world.version("1.1.0")
     world.version("2.0.0", "leaks")
+    world.version("2.1.0", "leaks-its-name")
     world.up()
     assert world.release("1.0.0").exit_status is ExitStatus.CONFIRMED
     return world
@@ -100,7 +124,7 @@ def canary(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) ->
 
 def suite(world: World, then: str) -> None:
     """A suite that writes the secrets wherever it can."""
-    world.suite("smoke", SUITE.format(key=KEY, pem=PEM, then=then))
+    world.suite("smoke", SUITE.format(key=KEY, pem=PEM, hook=HOOK, then=then))
 
 
 @pytest.mark.parametrize(("then", "status"), [("pass", ExitStatus.CONFIRMED), (FAILS, ExitStatus.HELD_NOT_VALID)])
@@ -115,41 +139,103 @@ def test_77_a_suite_that_writes_secrets_everywhere_leaves_none(canary: World, th
 def test_77_an_application_that_tells_its_key_leaves_none(canary: World) -> None:
     """In its answers and in its log, on the way back and in what status says."""
     done = canary.command("release", "2.0.0")
+    assert done.returncode in (ExitStatus.HELD_FAILED, ExitStatus.CONFIRMED), done.stdout + done.stderr
     said = [done, canary.command("rollback", "--reason", f"it told {KEY}"), canary.command("status")]
     require_none(canary, "".join(one.stdout + one.stderr for one in said))
 
 
+def writing(world: World, verb: str) -> "subprocess.Popen[str]":
+    """A command whose suite has written everything, and waits."""
+    suite(world, WAITS)
+    process = world.start(*((verb, "1.1.0") if verb == "release" else (verb,)))
+    within(30, lambda: any(world.reports.rglob("trace.zip")), "the suite has written")
+    within(10, lambda: any(b"[secret]" in path.read_bytes() for path in brought(world)), "its lines are brought over")
+    return process
+
+
+def within(seconds: float, condition: Callable[[], bool], what: str) -> None:
+    """Wait for it."""
+    assert wait_until(condition, time.monotonic() + seconds), f"not within {seconds} s: {what}"
+
+
+def brought(world: World) -> list[Path]:
+    """The output of the suites in the records, as far as it was brought over."""
+    return [path for path in world.reports.rglob("output.log") if not held(path)]
+
+
+def held(path: Path) -> bool:
+    """Whether a file is where a suite writes, and nobody reads."""
+    return any(part.startswith(PREFIX) for part in path.parts)
+
+
+def test_77_a_name_that_holds_a_key_is_nowhere(canary: World) -> None:
+    """In the header by which it says who it is, once users have it: rolled back, and the probe's samples have none."""
+    done = canary.command("release", "2.1.0")
+    assert done.returncode == ExitStatus.ROLLED_BACK, done.stdout + done.stderr
+    assert any(canary.reports.rglob("probe.jsonl"))
+    require_none(canary, done.stdout + done.stderr)
+
+
+def test_77_a_refused_release_leaves_none(canary: World) -> None:
+    """The version that is asked for, and the reason, are somebody's words too."""
+    named = canary.command("release", KEY)
+    back = canary.command("rollback", "--to", HOOK)
+    done = canary.command("release", "9.9.9", "--fewer-tests", f"{KEY} {HOOK}")
+    assert [one.returncode for one in (named, back, done)] == [ExitStatus.USAGE, ExitStatus.REFUSED, ExitStatus.USAGE]
+    require_none(canary, "".join(one.stdout + one.stderr for one in (named, back, done)))
+
+
 @pytest.mark.parametrize("verb", ["release", "verify"])
-def test_77_a_kill_leaves_none_after_the_next_command(canary: World, verb: str) -> None:
-    """Killed while a suite runs, whose files were not redacted yet: recover cleans them, those of ``verify`` too."""
-    suite(canary, WAITS)
-    process = canary.start(*((verb, "1.1.0") if verb == "release" else (verb,)))
-    if verb == "release":
-        wait_for_step(canary, "verify")
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not list((canary.root / "reports").rglob("trace.zip")):
-        time.sleep(0.05)
+def test_77_a_kill_leaves_none(canary: World, verb: str) -> None:
+    """Killed while a suite runs: what it wrote is gone by itself, but for the lines that were redacted already."""
+    process = writing(canary, verb)
+    process.kill()
+    printed = process.communicate()[0]
+    within(25, lambda: not any(map(held, canary.reports.rglob("*"))), "the keeper has removed what was written")
+    require_none(canary, printed)
+    assert any(b"[secret]" in path.read_bytes() for path in brought(canary))
+    done = canary.command("recover")
+    assert done.returncode == 0, done.stdout + done.stderr
+    require_none(canary, done.stdout + done.stderr)
+
+
+def test_77_a_kill_in_the_watch_leaves_none(canary: World) -> None:
+    """While the live suite runs and the probe asks: users go back with the next command, and nothing was left."""
+    suite(canary, WAITS_LIVE)
+    process = canary.start("release", "1.1.0")
+    wait_for_step(canary, "watch")
+    within(30, lambda: any(filter(held, canary.reports.rglob("trace.zip"))), "the live suite has written")
+    process.kill()
+    printed = process.communicate()[0]
+    within(25, lambda: not any(map(held, canary.reports.rglob("*"))), "the keeper has removed what was written")
+    require_none(canary, printed)
+    done = canary.command("recover")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert canary.live() == "1.0.0"
+    require_none(canary, done.stdout + done.stderr)
+
+
+def test_77_a_kill_of_the_keeper_too_leaves_none_after_the_next_command(canary: World) -> None:
+    """As of all processes of a build at once; a folder that is in use is not removed."""
+    process = writing(canary, "verify")
+    assert canary.command("recover").returncode == 0
+    assert any(map(held, canary.reports.rglob("*"))), "the next command removed what a suite still writes"
+    keepers = [one for one in psutil.process_iter() if "keeper.py" in " ".join(arguments(one))]
+    mine = [one for one in keepers if str(canary.reports) in " ".join(arguments(one))]
+    assert len(mine) == 1
+    mine[0].kill()
     process.kill()
     process.communicate()
     assert any(found(content) for _, content in left(canary)), "the suite wrote nothing that could be found"
     done = canary.command("recover")
     assert done.returncode == 0, done.stdout + done.stderr
     require_none(canary, done.stdout + done.stderr)
-    assert not list((canary.root / "reports").rglob(".raw"))
+    assert not any(map(held, canary.reports.rglob("*")))
 
 
-def test_77_what_another_environment_left_is_not_taken_for_clean(canary: World) -> None:
-    """Its secrets are others: its mark stays for a command on it; a pipe in the place of a mark holds nobody up."""
-    other = canary.root / "reports" / "staging-20260101T000000-verify" / "smoke"
-    mine = canary.root / "reports" / "local-20260101T000000-verify" / "smoke"
-    piped = canary.root / "reports" / "local-20260101T000001-verify" / "smoke"
-    for folder in (other, mine, piped):
-        folder.mkdir(parents=True)
-        (folder / "output.log").write_text(KEY)
-    (other / ".raw").touch()
-    (mine / ".raw").touch()
-    os.mkfifo(piped / ".raw")
-    assert canary.command("recover", timeout=30).returncode == 0
-    assert not found((mine / "output.log").read_bytes())
-    assert not (mine / ".raw").exists()
-    assert (other / ".raw").exists()
+def arguments(process: psutil.Process) -> list[str]:
+    """Its command line; nothing where it is gone."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

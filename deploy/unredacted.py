@@ -1,0 +1,156 @@
+"""Where a suite writes: a folder beside its records, from which everything reaches them without secrets.
+
+Whole lines of the evidence and of the output are brought over while they are written, everything else when the suite
+has ended. The folder ends with the process that made it, however that ends (:mod:`deploy.keeper`), so a kill leaves
+nothing in the records that was not redacted. Where the keeper was killed too, the next command removes the folder.
+"""
+
+import contextlib
+import fcntl
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from deploy import archives, files, keeper, private
+from deploy.archives import Budget, UnreadableError
+from deploy.redact import Redactor
+from deploy.runner import EVIDENCE, OUTPUT
+
+PREFIX = ".unredacted-"
+"""How the folders are called, beside the records that they are for."""
+BROUGHT = 256 * 1024
+"""Bytes of a file that are brought over at a time, so that nobody waits for it."""
+_TEXTS = (EVIDENCE, OUTPUT, "junit.xml")
+"""Files in which the folder's name stands."""
+_TEXT = 80_000_000
+"""Bytes of such a file up to which that is put right."""
+_REAPED = 5.0
+"""Seconds for the keeper to see that there is nothing left to do."""
+
+
+class Unredacted:
+    """The folder of one run.
+
+    Args:
+        folder: where the suite writes.
+        records: where it belongs.
+        held: the descriptor that has the folder's lock; who ends the suite holds it too.
+    """
+
+    def __init__(self, redactor: Redactor, folder: Path, records: Path, held: int) -> None:
+        self.redactor = redactor
+        self.folder = folder
+        self.records = records
+        self.held = held
+        self._at = {EVIDENCE: 0, OUTPUT: 0}
+
+    def bring(self) -> None:
+        """Bring over what was written since, in whole lines; what fails is brought when the suite has ended."""
+        for name in self._at:
+            with contextlib.suppress(OSError, MemoryError, RecursionError, UnreadableError):
+                self._bring(name)
+
+    def _bring(self, name: str) -> None:
+        with os.fdopen(files.opened(self.folder / name), "rb") as file:
+            file.seek(self._at[name])
+            data = file.read(BROUGHT)
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole:
+            return
+        clean = io.BytesIO()
+        archives.clean(self.redactor, io.BytesIO(whole), clean, name, Budget(time.monotonic() + 1.0, len(whole)))
+        with private.opened(self.records / name, "ab") as target:
+            target.write(self._placed(clean.getvalue()))
+        self._at[name] += len(whole)
+
+    def finish(self) -> None:
+        """Bring everything over, in the place of what was brought before; what cannot be kept is not."""
+        self.redactor.files(self.folder)
+        for name in self._at:
+            keeper.remove(self.records / name)
+        for path in self.folder.iterdir():
+            with contextlib.suppress(OSError):
+                if path.name in _TEXTS:
+                    self._put_right(path)
+                keeper.remove(self.records / path.name)
+                path.rename(self.records / path.name)
+
+    def _put_right(self, path: Path) -> None:
+        content = files.read(path, _TEXT)
+        if (placed := self._placed(content)) != content:
+            private.write(path, placed)
+
+    def _placed(self, content: bytes) -> bytes:
+        """With the name of the records' folder, where files will be found."""
+        return content.replace(os.fsencode(self.folder), os.fsencode(self.records))
+
+
+@contextlib.contextmanager
+def unredacted(redactor: Redactor, records: Path) -> Iterator[Unredacted]:
+    """A folder for what a suite writes; at the end of the block it is gone.
+
+    Raises:
+        OSError: where there is no room, no descriptor or no process for it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{records.name}-", dir=records.parent))
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with _kept(folder):
+                try:
+                    yield Unredacted(redactor, folder, records, held)
+                finally:
+                    keeper.remove(folder)
+        finally:
+            os.close(held)
+    finally:
+        keeper.remove(folder)
+
+
+@contextlib.contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Have a keeper from now on; at the end of the block it finds the folder gone, or removes it."""
+    theirs, ours = os.pipe()
+    try:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", keeper.__file__, str(theirs), str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(theirs,),
+            )
+        finally:
+            os.close(theirs)
+        yield
+    finally:
+        os.close(ours)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_REAPED)
+
+
+def clean_left(reports: Path) -> tuple[Path, ...]:
+    """Remove the folders whose makers died, and their keepers with them; which they were.
+
+    A folder that is in use is locked, by whoever made it and by those that end its suite.
+    """
+    done = []
+    for folder in (*reports.glob(f"*/{PREFIX}*"), *reports.glob(f"*/*/{PREFIX}*")):
+        if folder.is_symlink() or not folder.resolve().is_relative_to(reports.resolve()):
+            continue
+        with contextlib.suppress(OSError):
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if keeper.remove(folder):
+                    done.append(folder)
+            finally:
+                os.close(held)
+    return tuple(done)
