@@ -90,17 +90,18 @@ class LocalRunner:
         env = {key: os.environ[key] for key in (*lifeline.PASSED_ON, *self.named) if key in os.environ}
         env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE), lifeline.MARK: mark}
         theirs, ours = os.pipe()
+        given = (theirs,) if task.held is None else (theirs, task.held)
         try:
             with (task.folder / OUTPUT).open("wb") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", lifeline.__file__, f"{theirs},{task.held}", *task.command(place)],
+                    [sys.executable, "-I", lifeline.__file__, ",".join(map(str, given)), *task.command(place)],
                     cwd=self.root,
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    pass_fds=(theirs, task.held),
+                    pass_fds=given,
                 )
         except BaseException:
             os.close(ours)

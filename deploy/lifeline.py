@@ -1,6 +1,6 @@
 """A suite ends with everything it started, and with whoever started it: a small process between the two sees to both.
 
-    python -I lifeline.py END,HELD COMMAND...
+    python -I lifeline.py END[,HELD] COMMAND...
 
 A process group is not enough: what calls ``setsid`` or forks twice is in another one. So this process asks the kernel
 to become the parent of every descendant whose own parent ends (a *subreaper*), runs the command, and kills what is left
@@ -101,10 +101,10 @@ def sweep(mark: str) -> None:
         psutil.wait_procs(found, timeout=1)
 
 
-def main(end: int, held: int, command: list[str]) -> int:
+def main(end: int, held: list[int], command: list[str]) -> int:
     """Run the command until it ends or the pipe says that its starter did; its exit status, negative for a signal."""
     adopt()
-    for mine in (end, held):
+    for mine in (end, *held):
         os.set_inheritable(mine, False)
     told: list[int] = []
     woken, wakes = os.pipe()
@@ -113,11 +113,13 @@ def main(end: int, held: int, command: list[str]) -> int:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: told.append(number))
+    events = select.poll()  # select(2) bears no descriptor above 1,023, which a starter of many files may pass
+    for descriptor in (end, woken):
+        events.register(descriptor, select.POLLIN)
     child = _start(command)
     status: int | None = None
     while status is None and not told:
-        ready, _, _ = select.select([end, woken], [], [])
-        if end in ready:
+        if end in [descriptor for descriptor, _ in events.poll()]:
             break
         os.read(woken, 4096)
         status = _status_of(child)
@@ -167,5 +169,5 @@ def _leave(status: int) -> None:
 
 
 if __name__ == "__main__":
-    _end, _held = map(int, sys.argv[1].split(","))
+    _end, *_held = map(int, sys.argv[1].split(","))
     _leave(main(_end, _held, sys.argv[2:]))

@@ -39,7 +39,7 @@ class Task:
     """Its variables beside those that every run in that place has."""
     seconds: float
     """How long it may take; the gate ends it, and a runner whose gate died must not let it run for longer."""
-    held: int
+    held: int | None = None
     """A descriptor that says, as long as it is open, that somebody may still write to the folder."""
 
 

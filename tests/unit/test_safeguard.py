@@ -42,7 +42,7 @@ def guarded(
             changes["previous"] = record.live
         journal.write(found.model_copy(update=changes))
 
-    guard = Safeguard(proxied, journal, write, tools, lambda one: one, lambda _one: None, Reserve())
+    guard = Safeguard(proxied, journal, write, tools, lambda one: one, lambda _one: None, Reserve(held=False))
     return guard.drive(record, flow)
 
 
@@ -186,7 +186,7 @@ def test_a_run_that_was_taken_over_moves_nobody(shop: Shop) -> None:
         lambda one: shop.tools(platform, one.generation),
         lambda one: one,
         lambda _: None,
-        Reserve(),
+        Reserve(held=False),
     )
     with pytest.raises(PlatformError, match="run 'verdigris recover'"):
         guard.drive(made, partial(by_strategy, made))
