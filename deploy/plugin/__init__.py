@@ -4,8 +4,9 @@ A bare ``pytest`` of a project that has Verdigris installed is as it was: this m
 """
 
 import os
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,14 +44,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--settings", metavar="FILE", help="the settings file (default: environments.toml, here or above)")
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
+    """With ``--env``, see to the end of the run before anything of a suite is imported."""
+    known = early_config.known_args_namespace
+    if not getattr(known, "env", None) or known.release:
+        return (yield)
+    from deploy.plugin.leaving import LEAVING, Leaving
+
+    leaving = early_config.stash[LEAVING] = Leaving()
+    made = yield
+    early_config.pluginmanager.register(leaving, "verdigris-leaving")  # after the conftests: it stands around theirs
+    return made
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Hand ``--release`` over to the command line; keep what the person chose."""
+    """Hand ``--release`` over to the command line."""
     if not config.getoption("--release"):
-        if config.getoption("--env"):
-            from deploy.plugin.selection import SELECTION, Selection
-
-            config.stash[SELECTION] = Selection.of(config)
         return None
     from deploy.plugin.handover import release
 
@@ -134,6 +145,7 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     from deploy.plugin.clients import Clients
     from deploy.plugin.collection import Collection
     from deploy.plugin.context import EXPECT
+    from deploy.plugin.leaving import LEAVING
     from deploy.plugin.prerequisites import Prerequisites
     from deploy.plugin.proof import Proof
     from deploy.plugin.recorder import Recorder
@@ -148,7 +160,10 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     manager.register(Prerequisites(context), "verdigris-prerequisites")
     if context.targets:
         manager.register(Clients(context), "verdigris-clients")
+    leaving = config.stash.get(LEAVING, None)
     if hasattr(config, "workerinput"):
+        if leaving is not None:
+            leaving.judges = False
         return
     path = os.environ.get("VERDIGRIS_EVIDENCE")
     recorder = Recorder(context, Path(path) if path else None, carrier, collection)
@@ -157,9 +172,12 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
         from deploy.plugin.ending import Ending
 
         manager.register(Ending(Path(path)), "verdigris-ending")
-    if EXPECT not in os.environ:  # no release judges it
+    if leaving.judges if leaving is not None else EXPECT not in os.environ:  # no release judges it
         selection = config.stash.get(SELECTION, None) or Selection.of(config)
-        manager.register(Proof(context, recorder, selection, suites), "verdigris-proof")
+        proof = Proof(context, recorder, selection, suites)
+        manager.register(proof, "verdigris-proof")
+        if leaving is not None:
+            leaving.proof = proof
 
 
 def _register_fixtures(manager: pytest.PytestPluginManager) -> None:

@@ -3,11 +3,9 @@
 What differs is what a person may choose: tests by name, and an environment of which nobody says who must answer.
 """
 
-import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
-from typing import NoReturn
 
 import pytest
 
@@ -30,48 +28,19 @@ class Proof:
         self.suites = suites
         """The suites that the run means as a whole."""
         self.judged: tuple[Objection, ...] | None = None
-        self.undo: Callable[[], None] = lambda: None
-
-    def pytest_sessionstart(self) -> None:
-        """From now on nobody leaves this process with 0 before its run was judged."""
-        if self.selection.collects_only:
-            return
-        exit_, mine = os._exit, os.getpid()
-
-        def leave(status: int) -> NoReturn:
-            exit_(status or int(os.getpid() == mine and self.judged is None))
-
-        os._exit = leave
-        self.undo = lambda: setattr(os, "_exit", exit_)
+        self.said = False
+        """Whether a person could read why."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Fail the run, whatever a hook makes of its exit status."""
-        try:
-            yield
-        except (pytest.exit.Exception, SystemExit) as error:
-            status = error.code if isinstance(error, SystemExit) else error.returncode
-            if status or not self.objections():
-                raise
-            raise pytest.exit.Exception("it is not proven", returncode=pytest.ExitCode.TESTS_FAILED) from error
-        finally:
-            unproven = self.objections()
-            self.undo()
-        if session.exitstatus == pytest.ExitCode.OK and unproven:
+        """Fail the run for whoever reads its exit status; :mod:`deploy.plugin.leaving` has the last word."""
+        yield
+        if session.exitstatus == pytest.ExitCode.OK and self.objections():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_unconfigure(self) -> Generator[None]:
-        """The same of a hook that leaves after the end."""
-        try:
-            yield
-        except SystemExit as error:
-            if error.code or not self.objections():
-                raise
-            raise SystemExit(int(pytest.ExitCode.TESTS_FAILED)) from error
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say why, and what a pass does not mean."""
+        self.said = True
         unproven = [one for one in self.objections() if one.kind is not Kind.FAILED]
         if unproven:
             terminalreporter.section("not proven", red=True)

@@ -21,9 +21,18 @@ _OPTIONS = {
     "ignore_glob": "--ignore-glob",
     "lf": "--lf|--last-failed",
     "stepwise": "--sw|--stepwise",
-    "collectonly": "--co$|--collect-?only",
 }
 """How each option is typed."""
+_RUNS_NOTHING = {
+    "collectonly": "--co$|--collect-?only",
+    "showfixtures": "--fixtures$|--funcargs",
+    "show_fixtures_per_test": "--fixtures-per-test",
+    "cacheshow": "--cache-show",
+    "markers": "--markers",
+    "help": r"-\w*h$|--help",
+    "version": r"-\w*V|--version",
+}
+"""The same of those with which no test runs."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,13 @@ class Selection:
         typed += shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
 
         def by_hand(name: str) -> str:
-            found = [word for word in typed if re.match(_OPTIONS[name], word)]
+            found = [word for word in typed if re.match({**_OPTIONS, **_RUNS_NOTHING}[name], word)]
             return found[0].partition("=")[0] if found and getattr(config.option, name, None) else ""
 
-        words = [by_hand(name) for name in _OPTIONS if name not in ("markexpr", "collectonly")]
+        words = [by_hand(name) for name in _OPTIONS if name != "markexpr"]
         if config.args_source is pytest.Config.ArgsSource.ARGS:
             words += config.args
-        shown = ("showfixtures", "show_fixtures_per_test")
-        only = bool(by_hand("collectonly")) or any(getattr(config.option, name, False) for name in shown)
+        only = any(map(by_hand, _RUNS_NOTHING))
         return cls(tuple(filter(None, words)), config.option.markexpr if by_hand("markexpr") else "", only)
 
 

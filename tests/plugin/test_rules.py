@@ -613,6 +613,19 @@ def test_a_selection_that_a_conftest_makes_is_nobodys(by_hand: Any) -> None:
         pytest.param(swallows("pytest_sessionfinish", "", "raise SystemExit(0)", "trylast=True"), id="system-exit"),
         pytest.param(swallows("pytest_unconfigure", "", "raise SystemExit(0)"), id="after-the-end"),
         pytest.param(swallows("pytest_runtest_teardown", "", "import os\n    os._exit(0)"), id="in-the-middle"),
+        pytest.param("import atexit, os\natexit.register(lambda: os._exit(0))\n", id="atexit"),
+        pytest.param("import atexit\nfrom os import _exit\natexit.register(_exit, 0)\n", id="atexit-by-name"),
+        pytest.param("import atexit, posix\natexit.register(lambda: posix._exit(0))\n", id="atexit-of-posix"),
+        pytest.param("import atexit, os\natexit.register(os.execl, '/bin/true', 'true')\n", id="another-program"),
+        pytest.param(
+            swallows("pytest_runtest_teardown", "", "import os\n    os.execvp('true', ['true'])"), id="replaced"
+        ),
+        pytest.param(swallows("pytest_sessionfinish", "", "import os\n    os.execv('/bin/true', ['true'])"), id="late"),
+        pytest.param(
+            "import os\ndef pytest_configure():\n    os.environ['VERDIGRIS_EXPECT'] = 'version=1.0.0'\n"
+            + swallows("pytest_unconfigure", "", "raise SystemExit(0)"),
+            id="as-if-a-release-judged-it",
+        ),
     ],
 )
 @pytest.mark.parametrize("suite", [pytest.param(GOOD + BAD, id="failed"), pytest.param(GOOD + PLAIN, id="not-proven")])
@@ -622,11 +635,56 @@ def test_the_exit_status_cannot_be_made_0(by_hand: Any, suite: str, conftest: st
     assert code == 1, text
 
 
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        pytest.param(
+            swallows("pytest_cmdline_main", "", "yield\n    return 0", "wrapper=True, tryfirst=True"), id="told"
+        ),
+        pytest.param(swallows("pytest_cmdline_main", "", "return 0"), id="without-a-session"),
+        pytest.param(swallows("pytest_cmdline_main", "", "import os\n    os._exit(0)"), id="left-before-it-began"),
+        pytest.param("import os\nos._exit(0)\n", id="left-as-it-was-imported"),
+        pytest.param("import os\nos.execv('/bin/true', ['true'])\n", id="replaced-as-it-was-imported"),
+        pytest.param(
+            swallows("pytest_configure", "config", "config.add_cleanup(lambda: exit(0))"), id="left-by-a-cleanup"
+        ),
+    ],
+)
+def test_a_conftest_above_the_suites_cannot_make_it_0(world: World, by_hand: Any, conftest: str) -> None:
+    """It is imported before all others, and may stand around the whole run."""
+    world.suite(".", conftest, "conftest.py")
+    try:
+        code, text = by_hand(GOOD + BAD)
+    finally:
+        (world.root / "conftest.py").unlink()
+    assert code not in (0, -9), text
+
+
+@pytest.mark.parametrize("how", ["os._exit(0)", "os.execv('/bin/true', ['true'])"])
+def test_a_test_that_leaves_proves_nothing(world: World, by_hand: Any, how: str) -> None:
+    """Neither by hand, nor where a release's rules judge it."""
+    code, text = by_hand(GOOD + f"\ndef test_leaves(http):\n    import os\n    {how}\n" + BAD)
+    assert code == 1, text
+    assert ("left before it was judged" if "_exit" in how else "cannot be replaced") in text
+    done = world.command("verify", "--env", "local", PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "has no closing line" in done.stdout
+
+
+@pytest.mark.parametrize("word", ["--help", "--markers", "--fixtures", "--fixtures-per-test", "--co"])
+def test_what_runs_nothing_is_judged_by_nobody(by_hand: Any, word: str) -> None:
+    """It shows what there is."""
+    assert by_hand(GOOD, "", word)[0] == 0
+
+
 def test_a_child_of_a_test_may_leave_as_it_likes(by_hand: Any) -> None:
     """Only the run itself has to be judged before its process ends."""
     forks = "import os\n\ndef test_forks(http):\n    assert http.get('/').status_code == 200\n"
     forks += "    child = os.fork()\n    if not child:\n        os._exit(0)\n    assert os.waitpid(child, 0)[1] == 0\n"
     assert by_hand(forks)[0] == 0
+    assert by_hand(forks.replace("os._exit(0)", "os.execv('/bin/true', ['true'])"))[0] == 0
+    assert by_hand(GOOD, "import atexit, os\natexit.register(lambda: os._exit(0))\n")[0] == 0
+    assert by_hand(GOOD, "import atexit, os\natexit.register(lambda: os._exit(3))\n")[0] == 3
 
 
 OLD = """
