@@ -3,7 +3,7 @@
 What pytest reports of a test can be changed by a conftest or a plugin: a hook that swallows the call, a report whose
 outcome is rewritten, a second run of which only the last is told. So the facts are taken where they happen: the test's
 own function is wrapped while the test is under way, each phase is watched by the innermost wrapper, and exceptions
-that reach no test (in a thread, in a destructor) are taken from the interpreter's own hooks.
+that reach no test (in a thread, in a destructor) are heard by :mod:`deploy.plugin.ears`.
 
 With pytest-xdist the evidence is written by another process, so the facts travel on the test's last report, in the
 attribute ``verdigris``, and what comes after the last report in the worker's own output.
@@ -13,7 +13,6 @@ import ast
 import functools
 import gc
 import inspect
-import sys
 import threading
 import time
 import unittest
@@ -29,6 +28,7 @@ from deploy.evidence import Warned
 from deploy.plugin.attribution import ANSWERS, Attribution
 from deploy.plugin.collection import CODE, code_of
 from deploy.plugin.context import Context
+from deploy.plugin.ears import Ears
 from deploy.plugin.identity import BOOK
 
 LATE = "verdigris-late"
@@ -51,6 +51,7 @@ class Carrier:
         self.facts: dict[str, Any] = {}
         self.current = ""
         self.warned: list[Warned] = []
+        self.ears = Ears(self.hear)
         self.read: set[Path] = set()
         """The files that were looked at for assertions that always hold."""
         self.threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
@@ -59,6 +60,7 @@ class Carrier:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Know which threads are not the tests'."""
         self._meet_threads()
+        self.ears.begin()
         session.config.pluginmanager.register(Innermost(self.raised), "verdigris-innermost")
         session.config.pluginmanager.register(self.attribution, "verdigris-attribution")
 
@@ -72,7 +74,6 @@ class Carrier:
         self.current = item.nodeid
         self.begun[item.nodeid] += 1
         self.before = self.entered[item.nodeid]
-        self._listen()
         self._read(item)
         yield
         if item.stash.get(CODE, None) == code_of(getattr(item, "obj", None)):
@@ -111,6 +112,7 @@ class Carrier:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """See what ends badly after the last test, and tell it where this is a worker."""
         self._last_look()
+        self.ears.end()
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[LATE] = self.late()
@@ -174,17 +176,6 @@ class Carrier:
         chosen.verdigris_original = function
         return chosen  # type: ignore[no-any-return]
 
-    def _listen(self) -> None:
-        """Hear of exceptions that reach no test; pytest's own hooks, or a project's, are called as before.
-
-        pytest makes warnings of them, which a filter can silence. Its hooks replace what was there, so these are put
-        in front of them again for each test.
-        """
-        if getattr(threading.excepthook, "verdigris", None) is not self:
-            threading.excepthook = _Ear(self, threading.excepthook)
-        if getattr(sys.unraisablehook, "verdigris", None) is not self:
-            sys.unraisablehook = _Ear(self, sys.unraisablehook)
-
     def hear(self, text: str, thread: threading.Thread | None) -> None:
         """Note an exception that reached no test; a thread may outlive the test that started it."""
         name = self.threads.get(thread, self.current) if thread else self.current
@@ -212,21 +203,6 @@ class Carrier:
             if self.threads.get(thread):
                 thread.join(max(0.0, end - time.monotonic()))
         gc.collect()
-
-
-class _Ear:
-    """A hook of the interpreter for exceptions that nobody caught."""
-
-    def __init__(self, carrier: Carrier, before: Callable[[Any], Any]) -> None:
-        self.verdigris = carrier
-        self.before = before
-
-    def __call__(self, args: Any) -> None:
-        thread = getattr(args, "thread", None)
-        where = f"the thread {thread.name}" if thread else "a thread or the destruction of an object"
-        kind = getattr(args.exc_type, "__name__", "an exception")
-        self.verdigris.hear(f"{where} raised {kind}: {str(args.exc_value)[:300]}, which no test saw", thread)
-        self.before(args)
 
 
 class Innermost:

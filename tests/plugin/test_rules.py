@@ -173,6 +173,27 @@ def test_broken(http):
     assert http.get("/").status_code == 200
     Broken()
 """
+OWN_HOOK = THREAD.replace("    thread = ", "    threading.excepthook = lambda args: None\n    thread = ")
+OWN_HOOK_FOR_A_WHILE = THREAD.replace("test_thread(http)", "test_thread(http, monkeypatch)").replace(
+    "    thread = ", "    monkeypatch.setattr(threading, 'excepthook', print)\n    thread = "
+)
+HOOKS_OF_A_CONFTEST = """
+import sys, threading
+
+def pytest_runtest_call():
+    threading.excepthook = sys.excepthook = sys.unraisablehook = lambda *_: None
+"""
+NO_HOOK = "import threading\n\ndef pytest_runtest_call():\n    threading.excepthook = None\n"
+OWN_DESTRUCTION = UNRAISABLE.replace("    Broken()", "    sys.unraisablehook = lambda _: None\n    Broken()")
+LOW = """
+import _thread, sys, time
+
+def test_low(http):
+    assert http.get("/").status_code == 200
+    sys.unraisablehook = print
+    _thread.start_new_thread(lambda: 1 / 0, ())
+    time.sleep(0.2)
+"""
 QUIET = "import pytest\npytestmark = pytest.mark.filterwarnings('ignore')\n"
 FORGOTTEN = """
 async def check(http):
@@ -266,6 +287,13 @@ CASES = [
     pytest.param(QUIET + THREAD, "", "the thread worker raised", id="a-thread-fails-quietly"),
     pytest.param(QUIET + LATE, "", "test_late: the thread late raised", id="a-thread-fails-after-the-last-test"),
     pytest.param(QUIET + UNRAISABLE, "", "destruction of an object raised ValueError", id="an-unraisable-exception"),
+    pytest.param(OWN_HOOK, "", "the thread worker raised", id="a-thread-fails-under-a-hook-of-its-test"),
+    pytest.param(OWN_HOOK_FOR_A_WHILE, "", "the thread worker raised", id="a-thread-fails-under-a-hook-for-a-while"),
+    pytest.param(THREAD, HOOKS_OF_A_CONFTEST, "the thread worker raised", id="a-thread-fails-under-a-conftests-hook"),
+    pytest.param(THREAD, NO_HOOK, "the thread worker raised", id="a-thread-fails-under-no-hook"),
+    pytest.param("import sys\n" + OWN_DESTRUCTION, "", "raised ValueError", id="an-unraisable-exception-under-a-hook"),
+    pytest.param(UNRAISABLE, HOOKS_OF_A_CONFTEST, "raised ValueError", id="an-unraisable-exception-under-a-conftest"),
+    pytest.param(LOW, "", "raised ZeroDivisionError", id="a-thread-of-the-low-level-fails"),
     pytest.param(FORGOTTEN, "", "was never awaited", id="a-coroutine-never-awaited"),
 ]
 
@@ -292,6 +320,7 @@ def chosen(*names: str) -> list[Any]:
         "items-shortened",
         "one-test-asks-nobody",
         "a-thread-fails-after-the-last-test",
+        "a-thread-fails-under-a-hook-of-its-test",
     ),
 )
 def test_workers_change_nothing_of_it(by_hand: Any, suite: str, conftest: str, said: str) -> None:
@@ -312,6 +341,7 @@ def test_workers_change_nothing_of_it(by_hand: Any, suite: str, conftest: str, s
         "one-test-asks-nobody",
         "a-comparison-returned",
         "a-thread-fails-quietly",
+        "a-thread-fails-under-a-hook-of-its-test",
     ),
 )
 def test_verify_says_11_of_the_same_suite(world: World, by_hand: Any, suite: str, conftest: str, said: str) -> None:
@@ -421,7 +451,18 @@ def test_numbers(http, number):
     assert http.get(f"/{number}").status_code == 200
 """
 HANDLED = """
-import threading, warnings
+import sys, threading, warnings
+
+def test_hooks(http, monkeypatch):
+    seen, before = [], threading.excepthook
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    assert threading.excepthook == seen.append
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    monkeypatch.undo()
+    assert threading.excepthook is before
+    assert http.get("/").status_code == 200
 
 def test_handled(http):
     def careful():
