@@ -51,10 +51,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if not getattr(known, "env", None) or known.release:
         return (yield)
     from deploy.plugin.leaving import LEAVING, Leaving
+    from deploy.plugin.presence import blocked
 
     leaving = early_config.stash[LEAVING] = Leaving()
     made = yield
-    early_config.pluginmanager.register(leaving, "verdigris-leaving")  # after the conftests: it stands around theirs
+    name = "verdigris-leaving"
+    if early_config.pluginmanager.register(leaving, name) is None:  # after the conftests: it stands around theirs
+        raise blocked(name)
     return made
 
 
@@ -147,19 +150,21 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     from deploy.plugin.context import EXPECT
     from deploy.plugin.leaving import LEAVING
     from deploy.plugin.prerequisites import Prerequisites
+    from deploy.plugin.presence import Presence
     from deploy.plugin.proof import Proof
     from deploy.plugin.recorder import Recorder
     from deploy.plugin.selection import SELECTION, Selection
 
     manager = config.pluginmanager
     _register_fixtures(manager)
-    manager.register(fixtures.service_fixtures(context), "verdigris-services")
-    collection, carrier = Collection(context, config), Carrier(context)
-    manager.register(collection, "verdigris-collection")
-    manager.register(carrier, "verdigris-carrier")
-    manager.register(Prerequisites(context), "verdigris-prerequisites")
+    presence = Presence(manager)
+    presence.add(fixtures.service_fixtures(context), "verdigris-services")
+    collection, carrier = Collection(context, config), Carrier(context, presence)
+    presence.add(collection, "verdigris-collection")
+    presence.add(carrier, "verdigris-carrier")
+    presence.add(Prerequisites(context), "verdigris-prerequisites")
     if context.targets:
-        manager.register(Clients(context), "verdigris-clients")
+        presence.add(Clients(context), "verdigris-clients")
     leaving = config.stash.get(LEAVING, None)
     if hasattr(config, "workerinput"):
         if leaving is not None:
@@ -167,15 +172,15 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
         return
     path = os.environ.get("VERDIGRIS_EVIDENCE")
     recorder = Recorder(context, Path(path) if path else None, carrier, collection)
-    manager.register(recorder, "verdigris-recorder")
+    presence.add(recorder, "verdigris-recorder")
     if path:
         from deploy.plugin.ending import Ending
 
-        manager.register(Ending(Path(path)), "verdigris-ending")
+        presence.add(Ending(Path(path)), "verdigris-ending")
     if leaving.judges if leaving is not None else EXPECT not in os.environ:  # no release judges it
         selection = config.stash.get(SELECTION, None) or Selection.of(config)
         proof = Proof(context, recorder, selection, suites)
-        manager.register(proof, "verdigris-proof")
+        presence.add(proof, "verdigris-proof")
         if leaving is not None:
             leaving.proof = proof
 

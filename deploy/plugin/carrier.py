@@ -30,6 +30,7 @@ from deploy.plugin.collection import CODE, code_of
 from deploy.plugin.context import Context
 from deploy.plugin.ears import Ears
 from deploy.plugin.identity import BOOK
+from deploy.plugin.presence import Presence
 
 LATE = "verdigris-late"
 """The key in a worker's output for what was seen after its last report."""
@@ -40,8 +41,9 @@ GRACE = 1.0
 class Carrier:
     """Gathers the facts of the test under way, and puts them on its last report."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, presence: Presence) -> None:
         self.context = context
+        self.presence = presence
         self.attribution = Attribution()
         self.begun: Counter[str] = Counter()
         self.entered: Counter[str] = Counter()
@@ -57,12 +59,12 @@ class Carrier:
         self.threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
         """Every thread, and the test that was under way when it was first seen."""
 
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
+    def pytest_sessionstart(self) -> None:
         """Know which threads are not the tests'."""
         self._meet_threads()
         self.ears.begin()
-        session.config.pluginmanager.register(Innermost(self.raised), "verdigris-innermost")
-        session.config.pluginmanager.register(self.attribution, "verdigris-attribution")
+        self.presence.add(Innermost(self.raised), "verdigris-innermost")
+        self.presence.add(self.attribution, "verdigris-attribution")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
@@ -75,6 +77,7 @@ class Carrier:
         self.begun[item.nodeid] += 1
         self.before = self.entered[item.nodeid]
         self._read(item)
+        self._meet_plugins()
         yield
         if item.stash.get(CODE, None) == code_of(getattr(item, "obj", None)):
             name = "obj" if isinstance(item, pytest.Function) else "runtest"
@@ -93,6 +96,7 @@ class Carrier:
             setattr(item, name, original)
         seen = self.attribution.of(item)
         self._meet_threads()
+        self._meet_plugins()
         self.facts = {"answers": seen.pop(ANSWERS, 0), "used": dict(seen)}
         return (yield)
 
@@ -112,6 +116,7 @@ class Carrier:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """See what ends badly after the last test, and tell it where this is a worker."""
         self._last_look()
+        self._meet_plugins()
         self.ears.end()
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
@@ -194,6 +199,11 @@ class Carrier:
     def _meet_threads(self) -> None:
         for thread in threading.enumerate():
             self.threads.setdefault(thread, self.current)
+
+    def _meet_plugins(self) -> None:
+        for name in self.presence.gone():
+            text = f"the plugin {name}, which judges this run, was taken out; leave it in"
+            self.warned.append(Warned(id=self.current, text=text))
 
     def _last_look(self) -> None:
         """Give threads that are ending a moment, and objects that cannot be destroyed an occasion to say so."""

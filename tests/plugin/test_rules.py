@@ -718,6 +718,53 @@ def test_what_runs_nothing_is_judged_by_nobody(by_hand: Any, word: str) -> None:
     assert by_hand(GOOD, "", word)[0] == 0
 
 
+PLUGINS = ("proof", "recorder", "collection", "carrier", "clients", "prerequisites", "innermost", "attribution")
+TAKES_OUT = "if config.pluginmanager.has_plugin('{0}'):\n        config.pluginmanager.unregister(name='{0}')"
+
+
+@pytest.mark.parametrize("hook", ["pytest_collection_modifyitems", "pytest_runtest_setup"])
+@pytest.mark.parametrize("name", PLUGINS)
+def test_a_plugin_that_judges_is_not_taken_out(by_hand: Any, name: str, hook: str) -> None:
+    """Whatever it would have seen, its absence is seen."""
+    body = TAKES_OUT.format(f"verdigris-{name}")
+    if hook == "pytest_runtest_setup":
+        conftest = swallows(hook, "item", f"config = item.config\n    {body}")
+    else:
+        conftest = swallows(hook, "items, config", f"{body}\n    items[:] = items[:1]")
+    code, text = by_hand(GOOD + BAD, conftest)
+    assert code == 1, text
+    assert "not proven" in text or "1 failed" in text
+
+
+def test_a_plugin_that_judges_is_not_taken_out_of_workers_or_a_release(world: World, by_hand: Any) -> None:
+    """The facts come from where the tests ran, and evidence says it."""
+    body = TAKES_OUT.format("verdigris-collection")
+    conftest = swallows("pytest_collection_modifyitems", "items, config", f"{body}\n    items[:] = items[:1]")
+    said = "the plugin verdigris-collection, which judges this run, was taken out"
+    code, text = by_hand(GOOD + BAD, conftest, "-n", "2")
+    assert code == 1, text
+    assert said in text
+    done = world.command("verify", "--env", "local", PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize("name", [*PLUGINS[:-2], "leaving"])
+def test_a_plugin_that_judges_is_not_blocked(world: World, by_hand: Any, name: str) -> None:
+    """Neither by an option nor by a conftest; the run is refused."""
+    said = f"the plugin verdigris-{name} judges this run and is blocked"
+    code, text = by_hand(GOOD, "", "-p", f"no:verdigris-{name}")
+    assert code == 4, text
+    assert said in text
+    conftest = f"def pytest_configure(config):\n    config.pluginmanager.set_blocked('verdigris-{name}')\n"
+    world.suite(".", conftest, "conftest.py")
+    try:
+        code, text = by_hand(BAD)
+    finally:
+        (world.root / "conftest.py").unlink()
+    assert code == (1 if name == "leaving" else 4), text
+
+
 def test_a_child_of_a_test_may_leave_as_it_likes(by_hand: Any) -> None:
     """Only the run itself has to be judged before its process ends."""
     forks = "import os\n\ndef test_forks(http):\n    assert http.get('/').status_code == 200\n"
