@@ -14,6 +14,7 @@ import pytest
 from deploy.evidence import SELECTION, LeftOut
 from deploy.plugin.context import Context
 from deploy.plugin.definitions import Patterns, Unseen, unseen
+from deploy.plugin.intent import FIXTURES
 from deploy.settings import Settings
 
 CODE: pytest.StashKey[Any] = pytest.StashKey()
@@ -125,19 +126,20 @@ class Collection:
             if path not in self.files:
                 by = SELECTION if _ignored(path, self.config) else "collect_ignore, norecursedirs or a hook"
                 self._leave_out(os.path.relpath(path, self.context.settings.root), by)
-        for one in self._unseen() if not named else ():
+        for one in self._unseen(session) if not named else ():
             self._leave_out(one.place, one.by)
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output[LEFT_OUT] = [one.model_dump() for one in self.left_out]
 
-    def _unseen(self) -> Iterator[Unseen]:
+    def _unseen(self, session: pytest.Session) -> Iterator[Unseen]:
         """Tests in the text of the folders that are collected, of which pytest makes nothing."""
         patterns = Patterns(
             files=tuple(self.config.getini("python_files")),
             classes=tuple(self.config.getini("python_classes")),
             functions=tuple(self.config.getini("python_functions")),
             runs_async=_runs_async(self.config),
+            fixtures=FIXTURES.union(getattr(session._fixturemanager, "_arg2fixturedefs", ())),
         )
         root = self.context.settings.root.resolve()
         for argument in self.config.args:

@@ -2,16 +2,19 @@
 
 Python keeps the last of two definitions of a name, and pytest looks at files, classes and functions by their names
 only: what it does not see, no list of its tests can miss. So the text is read, by the patterns of the project's own
-settings. What is meant is left alone: branches of an ``if``, overloads, helpers that somebody calls, base classes.
+settings. What is meant is left alone: branches of an ``if``, overloads, helpers that somebody calls, base classes; and
+in files that pytest does not look at whatever does nothing that a test does (:mod:`deploy.plugin.intent`).
 """
 
 import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
+
+from deploy.plugin.intent import FIXTURES, fixtures_of, is_meant, is_of_tests
 
 FILES, BYTES = 2_000, 1_000_000
 """How many files of a suite are read at most, and how large one may be."""
@@ -19,6 +22,7 @@ _NO_SUITE = re.compile(r"\..*|__pycache__|node_modules|.*\.egg-info")
 _MAKERS = ("dataclass", "define", "frozen", "mutable", "attrs", "s")
 """Decorators that give a class a constructor."""
 _TEXT = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
+_ASSERT = re.compile(r"^\s+assert\b", re.MULTILINE)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Branches = tuple[tuple[int, int], ...]
 
@@ -32,6 +36,8 @@ class Patterns:
     functions: tuple[str, ...] = ("test",)
     runs_async: bool = False
     """Whether a plugin runs ``async def`` tests."""
+    fixtures: frozenset[str] = FIXTURES
+    """The names of the fixtures that are known."""
 
     def file(self, path: Path) -> bool:
         """Whether a file is looked at."""
@@ -53,7 +59,9 @@ class Unseen:
 def unseen(folder: Path, root: Path, patterns: Patterns) -> Iterator[Unseen]:
     """Every test below a folder that pytest makes nothing of."""
     trees = dict(_parsed(folder))
-    used = {name for tree in trees.values() if tree is not None for name in _used(tree)}
+    parsed = [tree for tree in trees.values() if tree is not None]
+    used = {name for tree in parsed for name in _used(tree)}
+    patterns = replace(patterns, fixtures=patterns.fixtures.union(*map(fixtures_of, parsed)))
     for path, tree in trees.items():
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         if tree is None:
@@ -84,6 +92,8 @@ def _environment(found: str, name: str) -> bool:
 
 def _tests_in_text(path: Path, patterns: Patterns) -> tuple[str, int] | None:
     text = path.read_text(encoding="utf-8", errors="replace")
+    if "test" not in path.stem.lower() and not _ASSERT.search(text):
+        return None
     for match in _TEXT.finditer(text):
         if _matches(match[1], patterns.functions):
             return match[1], text.count("\n", 0, match.start(1)) + 1
@@ -183,10 +193,11 @@ class _File:
             yield from self._body(tree.body, "", unittest=False)
             yield from self._inside(tree)
             return
+        of_tests = is_of_tests(self.name, tree)
         hidden = [
             one
             for one in _bindings(tree.body)
-            if one.name not in self.used and (self._is_test(one.node) or self._holds_tests(one.node, named=True))
+            if one.name not in self.used and self._is_meant(one.node, of_tests=of_tests)
         ]
         if hidden:
             more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
@@ -209,6 +220,17 @@ class _File:
         within = [one.node for one in _bindings(node.body)]
         tests = any(self._is_test(one, unittest=unittest) or self._holds_tests(one) for one in within)
         return tests and (not named or unittest or _matches(node.name, self.patterns.classes))
+
+    def _is_meant(self, node: ast.AST, *, of_tests: bool, method: bool = False, unittest: bool = False) -> bool:
+        """Whether it is a test, or a class of tests, that is meant as one."""
+        if isinstance(node, _Function) and self._is_test(node, unittest=unittest):
+            return is_meant(node, self.patterns.fixtures, of_tests=of_tests, method=method)
+        if not isinstance(node, ast.ClassDef) or not self._holds_tests(node, named=not method):
+            return False
+        unittest = _is_unittest(node)
+        return (unittest or not _is_constructed(node)) and any(
+            self._is_meant(one.node, of_tests=of_tests, method=True, unittest=unittest) for one in _bindings(node.body)
+        )
 
     def _body(self, body: list[ast.stmt], prefix: str, *, unittest: bool) -> Iterator[Unseen]:
         """A module or a class that pytest looks at."""
@@ -239,6 +261,8 @@ class _File:
                 yield self._unseen(node.lineno, name, by)
             return
         if not unittest and _is_constructed(node):
+            if node.name in self.used:
+                return  # somebody makes one of it: a helper
             by = "its constructor: pytest makes no tests of a class with __init__ or __new__; use a fixture"
             yield self._unseen(node.lineno, name, by)
             return

@@ -137,7 +137,7 @@ def test_a_file_that_pytest_does_not_look_at_is_named(tmp_path: Path, name: str)
     by = "the name of its file: python_files is test_*.py, *_test.py; rename the file"
     assert found(tmp_path, "X = 1\n" + ONE, name) == [f"smoke/{name}:2 test_a {by}"]
     (tmp_path / "smoke" / name).unlink()
-    two = "class TestIt:\n    def test_a(self): pass\ndef test_b(): pass\n"
+    two = "class TestIt:\n    def test_a(self): assert 1\ndef test_b(http): pass\n"
     assert found(tmp_path, two, name) == [f"smoke/{name}:1 TestIt and 1 more {by}"]
 
 
@@ -157,6 +157,109 @@ def test_a_file_without_tests_is_no_concern(tmp_path: Path, name: str, text: str
     """Helpers, fixtures, copies, and files that pytest looks at."""
     (tmp_path / "smoke" / name).parent.mkdir(parents=True, exist_ok=True)
     assert found(tmp_path, text, name) == []
+
+
+NO_TESTS = {
+    "invoke": ("tasks.py", "from invoke import task\n@task\ndef test(c, verbose=False):\n    c.run('pytest')\n"),
+    "invoke-called": (
+        "tasks.py",
+        "from invoke import task\n@task(help={'x': 'y'})\ndef test(c):\n    assert c.run('x')\n",
+    ),
+    "nox": ("noxfile.py", "import nox\n@nox.session\ndef test(session):\n    session.run('pytest')\n"),
+    "nox-with-a-fixture-of-that-name": (
+        "noxfile.py",
+        "import nox, pytest\n@pytest.fixture\ndef session(): pass\n@nox.session\ndef test(session): session.run('x')\n",
+    ),
+    "fabric": ("fabfile.py", "from fabric.api import local\ndef test():\n    local('pytest')\n"),
+    "click": ("cli.py", "import click\n@click.command()\ndef test():\n    assert click.get_current_context()\n"),
+    "an-id": ("conftest.py", "import uuid\ndef test_id():\n    return uuid.uuid4().hex\n"),
+    "an-id-in-a-file-of-tests": ("tests_support.py", "import uuid\ndef test_id():\n    return uuid.uuid4().hex\n"),
+    "data": ("helpers.py", "import pytest\ndef test_user(name):\n    assert name\n    return {'name': name}\n"),
+    "a-generator": ("helpers.py", "def test_users():\n    yield 'ana'\n"),
+    "a-context": (
+        "steps.py",
+        (
+            "class TestContext:\n    def __init__(self, http): self.http = http\n"
+            "    def test_user(self):\n        assert self.http\n        return 1\n"
+        ),
+    ),
+    "a-context-without-a-constructor": (
+        "steps.py",
+        "class TestContext:\n    user = None\n    def test_user(self):\n        return self.user\n",
+    ),
+    "steps-of-behave": (
+        "steps.py",
+        "from behave import given\n@given('a user')\ndef test_user(context):\n    assert context.user\n",
+    ),
+    "users-of-locust": (
+        "locustfile.py",
+        (
+            "from locust import HttpUser, task\nclass TestUser(HttpUser):\n    @task\n    def test_home(self):\n"
+            "        assert self.client.get('/').ok\n"
+        ),
+    ),
+    "a-protocol": (
+        "tests_types.py",
+        "from typing import Protocol\nclass TestRunner(Protocol):\n    def test_it(self) -> None: ...\n",
+    ),
+    "a-property": ("support.py", "class TestRun:\n    @property\n    def test_id(self):\n        return 1\n"),
+    "no-python-either": ("tasks.py", "{% if x %}\ndef test(c):\n    c.run('x')\n"),
+}
+
+
+@pytest.mark.parametrize("how", NO_TESTS)
+def test_what_does_nothing_that_a_test_does_is_none(tmp_path: Path, how: str) -> None:
+    """In a file that pytest does not look at, a name alone makes no test."""
+    name, text = NO_TESTS[how]
+    assert found(tmp_path, text, name) == []
+
+
+MEANT_AS_TESTS = {
+    "a-fixture-is-asked-for": ("smoek.py", "def test_a(http):\n    http.get('/')\n"),
+    "a-fixture-of-its-own": (
+        "api.py",
+        "import pytest\n@pytest.fixture\ndef cart(): pass\ndef test_a(cart): cart.pay()\n",
+    ),
+    "a-mark": ("api.py", "import pytest\n@pytest.mark.critical\ndef test_a(): home()\n"),
+    "parameters": (
+        "tset_api.py",
+        "import pytest\n@pytest.mark.parametrize('n', [1])\ndef test_a(http, n):\n    assert http.get(n).ok\n",
+    ),
+    "a-browser": ("front.py", "from playwright.sync_api import expect\ndef test_a(page):\n    expect(page).to_be()\n"),
+    "raises": ("api.py", "import pytest\ndef test_a():\n    with pytest.raises(OSError):\n        call()\n"),
+    "a-status": ("api.py", "import httpx\ndef test_a():\n    httpx.get('x').raise_for_status()\n"),
+    "helpers-assert": ("api_tests.py", "from .helpers import check_home\ndef test_a():\n    check_home()\n"),
+    "helpers-assert-and-pytest": ("api.py", "import pytest\ndef test_a():\n    check_home()\n"),
+    "retried": ("api.py", "@retry(3)\ndef test_a(http):\n    assert http.get('/').is_success\n"),
+    "mocked": ("api.py", "from unittest import mock\n@mock.patch('x.y')\ndef test_a(y):\n    assert y\n"),
+    "examples": ("api.py", "from hypothesis import given\n@given(x)\ndef test_a(n):\n    assert n\n"),
+    "async": ("api.py", "async def test_a(http):\n    assert http\n"),
+    "a-class": ("steps.py", "class TestA:\n    def test_a(self, http):\n        http.get('/')\n"),
+    "a-static-method": ("steps.py", "class TestA:\n    @staticmethod\n    def test_a(http):\n        http.get('/')\n"),
+    "a-unittest": (
+        "checks.py",
+        (
+            "import unittest\nclass Checks(unittest.TestCase):\n    def __init__(self, x): pass\n"
+            "    def test_a(self):\n        self.assertEqual(1, 1)\n"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MEANT_AS_TESTS)
+def test_what_does_what_a_test_does_is_one(tmp_path: Path, how: str) -> None:
+    """Whatever its file is called."""
+    name, text = MEANT_AS_TESTS[how]
+    (said,) = found(tmp_path, text, name)
+    assert "the name of its file" in said
+
+
+def test_a_helper_of_which_somebody_makes_one_is_no_class_of_tests(tmp_path: Path) -> None:
+    """Its constructor hides nothing."""
+    text = "class TestContext:\n    def __init__(self, http): self.http = http\n    def test_user(self): return 1\n"
+    use = "def test_a(http):\n    assert TestContext(http).test_user()\n"
+    assert found(tmp_path, text + use) == []
+    assert "its constructor" in found(tmp_path, text)[0]
 
 
 def test_a_helper_that_somebody_calls_is_no_test(tmp_path: Path) -> None:

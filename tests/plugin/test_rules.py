@@ -765,6 +765,19 @@ def test_a_plugin_that_judges_is_not_blocked(world: World, by_hand: Any, name: s
     assert code == (1 if name == "leaving" else 4), text
 
 
+def test_files_beside_the_tests_are_read_for_what_they_do(world: World, by_hand: Any) -> None:
+    """Tasks and helpers are no tests; a test that asks for a fixture, which a plugin has, is one."""
+    world.suite("smoke", "from invoke import task\n\n@task\ndef test(c):\n    c.run('pytest')\n", "tasks.py")
+    world.suite("smoke", "class TestContext:\n    def test_user(self):\n        return 1\n", "steps.py")
+    code, text = by_hand(GOOD, "def test_id():\n    return 1\n")
+    assert code == 0, text
+    assert world.command("verify", "--env", "local").returncode == 0
+    world.suite("smoke", "def test_file(testdir):\n    testdir.run()\n", "files.py")
+    code, text = by_hand(GOOD, "import pytest\n\n@pytest.fixture\ndef testdir(): pass\n")
+    assert code == 1, text
+    assert "smoke/files.py:1 test_file stands in the suite and was left out by the name of its file" in text
+
+
 def test_a_child_of_a_test_may_leave_as_it_likes(by_hand: Any) -> None:
     """Only the run itself has to be judged before its process ends."""
     forks = "import os\n\ndef test_forks(http):\n    assert http.get('/').status_code == 200\n"
