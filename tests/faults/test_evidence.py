@@ -46,7 +46,9 @@ def test_45_evidence_that_was_cut_off_is_not_valid(live: World, how: str) -> Non
     if how == "killed":
         live.suite(
             "smoke",
-            CUT.format(how="os.kill(os.getpid(), 9) if 'smoke' in path.parent.name and '.collected' not in str(path) else 0"),
+            CUT.format(
+                how="os.kill(os.getpid(), 9) if 'smoke' in path.parent.name and '.collected' not in str(path) else 0"
+            ),
         )
         _held(live, ExitStatus.HELD_NOT_VALID, "closed")
     else:
