@@ -72,6 +72,7 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
     """The switch back; what cannot be written is tried again until the time for a switch is over (fault 37).
 
     Where somebody changed something else about the users' way meanwhile, they are still on the candidate and go back.
+    Where somebody moved them to ``old`` meanwhile, they are where they were to go, and that is all that was wanted.
     """
     platform, deadline = tools.platform, time.monotonic() + tools.environment.switch_seconds
     failed: VerdigrisError | None = None
@@ -79,10 +80,10 @@ def write_back(old: Deployment, moved: Traffic, record: Record, tools: Tools) ->
         try:
             if failed is not None:
                 present = platform.live()
+                if present.color is old.color:
+                    return  # it was written, only nobody said so; or somebody else wrote it
                 if isinstance(failed, Conflict) and (present.color is not moved.color or present.token == moved.token):
                     raise failed
-                if present.color is old.color:
-                    return  # it was written, only nobody said so
                 moved = present if present.color is moved.color else moved
             platform.switch(old.color, moved, record.generation)
         except (PlatformError, Conflict) as error:

@@ -204,6 +204,23 @@ def test_users_that_somebody_moved_elsewhere_are_left_there(platform: Answering,
     assert (platform.live().color, platform.effects["switch"], clock.waits) == (None, 0, 1)
 
 
+def test_users_that_somebody_moved_back_are_where_they_belong(platform: Answering, clock: Clock) -> None:
+    """The write was refused because somebody else had done it: that is the end that was wanted."""
+    before = platform.live()
+    platform.move(Color.BLUE)
+    write_back(platform, before)
+    assert (platform.live().color, platform.effects["switch"], clock.waits) == (Color.BLUE, 0, 1)
+
+
+def test_a_way_back_that_somebody_else_went_ends_rolled_back(platform: Answering, clock: Clock) -> None:
+    """It was observed like one of its own, so nobody is called."""
+    record = made_record(TWO, 2, live=old(platform), candidate=Color.GREEN, switched=True)
+    moved = platform.live()
+    platform.move(Color.BLUE)
+    *_, last = back.back(record, tools(platform), moved)
+    assert (last.outcome, last.objections) == (Outcome.ROLLED_BACK, ())
+
+
 def test_users_that_somebody_moves_while_the_platform_fails_are_left_there(platform: Answering, clock: Clock) -> None:
     """What is presented after a failure is what the run itself brought about, or a later state of the same color."""
     failing(platform, PlatformError("no"))
