@@ -2,6 +2,7 @@
 
 from deploy.journal import Holder, Journal
 from deploy.model import Outcome, Record, Step, Traffic, Value, in_place
+from deploy.unconfirmed import Unconfirmed, users_since
 
 
 class Alarm(Value):
@@ -27,9 +28,10 @@ def alarm(journal: Journal, holder: Holder | None, traffic: Traffic, environment
     if record is None:
         return None
     if record.finished:
-        return _needed(record, traffic, environment)
+        return _needed(journal, record, traffic, environment)
     if (holder is not None and not holder.stopped) or not _exposed(record, traffic):
-        return None
+        left = journal.exposed  # by an earlier run
+        return _left_on(left, left.reason, traffic, environment) if left is not None and left.has(traffic) else None
     recover = f"verdigris recover --env {environment}"
     if holder is not None:
         text = f"its {record.action} is stopped at the step {record.step} (pid {holder.pid})"
@@ -40,20 +42,47 @@ def alarm(journal: Journal, holder: Holder | None, traffic: Traffic, environment
         text = f"users are on {_of_users(traffic)}, the rollback to {record.version} did not end: {text}"
     else:
         text = f"users are on {_of_users(traffic)}, a release that nobody watches: {text}"
-    return Alarm(text=text, since=_since(record), command=recover)
+    return Alarm(text=text, since=users_since(record), command=recover)
 
 
-def _needed(record: Record, traffic: Traffic, environment: str) -> Alarm | None:
-    """A run that ended with the word that a person is needed."""
-    if record.outcome is not Outcome.PERSON_NEEDED:
-        return None
+def refusal(journal: Journal, traffic: Traffic, environment: str) -> str:
+    """Why nothing may replace or stop the release that users have to go back to; nothing if that is not so."""
+    record, left = journal.record, journal.exposed
+    recover, rollback = f"verdigris recover --env {environment}", f"verdigris rollback --env {environment}"
+    if left is not None and left.before is not None and left.has(traffic):
+        before = in_place(left.before.color, left.before.release.version)
+        text = f"users are on {_of_users(traffic)}, which was not confirmed, and have to go back to {before}"
+        here = left.deployment.release.version
+        return f"{text}: run '{recover}' or '{rollback}' first; to leave them there: '{rollback} --to {here}'"
+    if record is not None and not record.finished and record.live is not None and _exposed(record, traffic):
+        return f"users are on {_of_users(traffic)}, and a {record.action} did not end: run '{recover}' first"
+    return ""
+
+
+def _needed(journal: Journal, record: Record, traffic: Traffic, environment: str) -> Alarm | None:
+    """A run that ended with the word that a person is needed, be it the last one or not."""
+    left, needed = journal.exposed, record.outcome is Outcome.PERSON_NEEDED
     said = record.objections[-1].text if record.objections else "no reason was recorded"
+    if left is not None and not _back(left, traffic) and (left.has(traffic) or (needed and record.action == "release")):
+        return _left_on(left, said if needed else left.reason, traffic, environment)
+    if not needed or (left is not None and record.action == "release"):
+        return None
+    text = f"a person is needed: users are on {_of_users(traffic)}, the {record.action} to {record.version} did not end"
+    command = f"verdigris recover --env {environment}"
+    return Alarm(text=f"{text}: {said}", since=users_since(record), command=command)
+
+
+def _left_on(left: Unconfirmed, said: str, traffic: Traffic, environment: str) -> Alarm:
     text = f"a person is needed: users are on {_of_users(traffic)}, which was not confirmed: {said}"
-    if record.live is None:
+    command = f"verdigris rollback --env {environment}"
+    if left.before is None:
         command = f"verdigris verify --env {environment}, or release a good version"
-    else:
-        command = f"verdigris rollback --env {environment}"
-    return Alarm(text=text, since=_since(record), command=command)
+    return Alarm(text=text, since=left.since, command=command)
+
+
+def _back(left: Unconfirmed, traffic: Traffic) -> bool:
+    """Whether users are where they belong, whoever brought them there."""
+    return left.before is not None and traffic.identity == left.before.identity
 
 
 def _exposed(record: Record, traffic: Traffic) -> bool:
@@ -70,10 +99,3 @@ def _of_users(traffic: Traffic) -> str:
     if traffic.identity is not None:
         return in_place(traffic.identity.color, traffic.identity.version)
     return str(traffic.color or "nothing")
-
-
-def _since(record: Record) -> str:
-    """When the users were moved; where that is not said, when the last thing was."""
-    moved = [moment.at for moment in record.timeline if moment.step is Step.SWITCH]
-    moved = moved or [moment.at for moment in record.timeline if moment.step is not Step.DONE]
-    return moved[-1] if moved else record.started

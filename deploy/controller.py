@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy import recovery
+from deploy.alarm import alarm, refusal
 from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
 from deploy.gate import Gate
 from deploy.journal import JournalStore, actor
@@ -23,6 +24,7 @@ from deploy.safeguard import Safeguard
 from deploy.session import Session
 from deploy.settings import Settings
 from deploy.tools import Flow, Tools, beating, objecting, unknown
+from deploy.unconfirmed import Unconfirmed
 from deploy.verify import Verifier
 from deploy.watcher import Watcher
 
@@ -75,9 +77,16 @@ class Controller(Session):
             if ended is not None and ended.outcome is Outcome.ROLLED_BACK and to is None:
                 return ended
             goal, refusal = self._insist(lambda: recovery.destination(self.platform, self.journal.read(), to))
+            left = self._accepted(to)
             record = self._new("rollback", goal.release.version if goal else self.redactor.text(to or "none"))
             if reason:
                 record = record.with_changes(notes={**record.notes, "reason": reason})
+            if left is not None:
+                here = left.deployment
+                record = record.with_changes(
+                    live=None, candidate=here.color, release=here.release, version=here.release.version, verified=True
+                )
+                return self._drive(record, lambda tools: recovery.accept(record, tools, left))
             if goal is not None:
                 record = record.with_changes(candidate=goal.color, release=goal.release)
             return self._drive(record, lambda tools: recovery.rollback(record, tools, goal, refusal))
@@ -85,15 +94,53 @@ class Controller(Session):
     def recover(self, ended: str = "") -> Record | None:
         """Bring what a dead run left to an end; ``None`` where it left nothing. What is overdue is retired.
 
+        Where an earlier run ended with the word that a person is needed, its users are brought where they belong.
+
         Args:
             ended: why somebody ended the run; it stands in the record and in the audit log.
+
+        Raises:
+            PlatformError: if users are on a release that was not confirmed, and there is nothing to go back to.
         """
         with self._acting("recover", recover=False):
-            record = self._recover(ended)
+            record = self._recover(ended) or self._again()
             self._attempt("a color whose rollback window is over is still there", self._retire_overdue)
             return record
 
+    def _again(self) -> Record | None:
+        """Bring the users where an earlier run could not; ``None`` if they are where they belong."""
+        journal, traffic = self._insist(self.journal.read), self._insist(self.platform.live)
+        last, left = journal.record, journal.exposed
+        live: Deployment | None
+        if left is not None and left.has(traffic):
+            live, to = self.platform.standing(left.deployment.color) or left.deployment, left.before
+            if to is None and (raised := alarm(journal, None, traffic, self.name)) is not None:
+                raise PlatformError(f"{raised.text}; there is nothing to go back to: {raised.command}")
+        elif last is not None and last.outcome is Outcome.PERSON_NEEDED and last.action == "rollback":
+            live, to = last.live, _goal(last)
+        else:
+            return None
+        if to is None:
+            return None
+        self.watcher.told(f"users are on {traffic.identity or traffic.color or 'nobody'}; they go to {to.identity}")
+        record = self._new("rollback", to.release.version)
+        record = record.with_changes(live=live, candidate=to.color, release=to.release, verified=True)
+        return self._drive(record, partial(recovery.again, record))
+
+    def _accepted(self, to: str | None) -> Unconfirmed | None:
+        """What users were left on, if a person names it as what they are to be on, and it was verified."""
+        if to is None:
+            return None
+        journal, traffic = self._insist(self.journal.read), self._insist(self.platform.live)
+        left, standing = journal.exposed, self.platform.standing(traffic.color) if traffic.color else None
+        if left is None or standing is None or not left.has(traffic) or not standing.verified:
+            return None
+        named = standing.release == left.deployment.release and to in (standing.release.version, str(standing.color))
+        return left if named else None
+
     def _retire_overdue(self) -> None:
+        if refusal(self.journal.read(), self.platform.live(), self.name):
+            return
         if overdue := recovery.retire_overdue(self.platform):
             self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
 
@@ -140,9 +187,20 @@ class Controller(Session):
                 self._guard()
                 if (record := self._recover()) is not None:
                     recovery.require_ended(record)
+                self._require_confirmed()
             yield
             if not recover:  # users first
                 self._guard()
+
+    def _require_confirmed(self) -> None:
+        """Stop while users are on a release that is neither confirmed nor asked for: the other color is all they have.
+
+        Raises:
+            Refused: with what ends it.
+        """
+        with _nothing_touched():
+            if said := refusal(self._insist(self.journal.read), self._insist(self.platform.live), self.name):
+                raise Refused(said)
 
     def _guard(self) -> None:
         """See that somebody finishes this run, or the next one, if it dies."""
@@ -315,6 +373,19 @@ def _nothing_touched() -> Iterator[None]:
         yield
     except PlatformError as error:
         raise Refused(f"{error}; nothing was touched") from error
+
+
+def _goal(record: Record) -> Deployment | None:
+    """Where a rollback was to bring the users."""
+    if record.candidate is None or record.release is None:
+        return None
+    return Deployment(
+        color=record.candidate,
+        release=record.release,
+        generation=record.generation,
+        deployed=record.started,
+        verified=True,
+    )
 
 
 def _interrupt(_name: str) -> None:

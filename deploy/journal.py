@@ -22,6 +22,7 @@ from deploy import private
 from deploy.errors import PlatformError, Refused
 from deploy.holder import seen
 from deploy.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Step, Value, now
+from deploy.unconfirmed import Unconfirmed, after, left_by
 
 GUARDIAN = "guardian"
 """The actor of what nobody asked for: an interrupted run that was finished without a person."""
@@ -74,6 +75,13 @@ class Journal(Value):
     taken_back: Deployment | None = None
     """The release that users were last moved away from by a rollback, a person's or a watch's, since one was confirmed.
     No rollback moves them onto it again unless a person names it."""
+    unconfirmed: Unconfirmed | None = None
+    """What users were left on by a run that called a person, whatever runs followed it."""
+
+    @property
+    def exposed(self) -> Unconfirmed | None:
+        """The same, also in a journal of before that kept the record alone."""
+        return self.unconfirmed or left_by(self.record)
 
     def with_record(self, record: Record) -> "Journal":
         """The journal with ``record`` in it, and what it says of later rollbacks when it is the last of its run."""
@@ -85,6 +93,10 @@ class Journal(Value):
             changes |= {"previous": record.live, "taken_back": None}
         elif record.finished and record.outcome is Outcome.ROLLED_BACK:
             changes["taken_back"] = _left(record)
+        accepted = record.action == "rollback" and record.outcome is Outcome.ROLLED_BACK and record.live is None
+        if accepted and self.exposed is not None:  # a person asked for what users were left on
+            changes["previous"] = self.exposed.before
+        changes["unconfirmed"] = after(self.exposed, record)
         return self.model_copy(update=changes)
 
 

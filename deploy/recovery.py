@@ -4,6 +4,7 @@
 number of times: where the world is already as it has to be, it changes nothing.
 """
 
+import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +16,7 @@ from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step,
 from deploy.platform import Platform
 from deploy.release import keep, settle
 from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
+from deploy.unconfirmed import Unconfirmed
 
 NOTHING = "there is nothing to go back to: no other release was live here before"
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
@@ -125,6 +127,36 @@ def rollback(record: Record, tools: Tools, to: Deployment | None, refusal: str =
     yield from _move_back(record, tools, traffic)
 
 
+def again(record: Record, tools: Tools) -> Flow:
+    """Bring the users where a run could not that called a person; ``record`` says from where and whereto.
+
+    If it fails again, a person is still needed, whatever a rollback on request would come to.
+    """
+    yield record
+    assert record.candidate is not None  # noqa: S101
+    traffic = tools.platform.live()
+    record = record.at(Step.ROLLBACK, f"users go back to {in_place(record.candidate, record.version)}")
+    yield record
+    for one in _move_back(record, tools, traffic):
+        failed = one.outcome is Outcome.REFUSED
+        yield finish(one.with_changes(timeline=one.timeline[:-1]), Outcome.PERSON_NEEDED) if failed else one
+
+
+def accept(record: Record, tools: Tools, left: Unconfirmed) -> Flow:
+    """Leave the users where a run left them, on a person's word; who was there before is kept."""
+    yield record
+    record = record.at(Step.ROLLBACK, f"users stay on {in_place(left.deployment.color, record.version)}")
+    yield record
+    observation = tools.platform.observe(left.deployment.identity, time.monotonic())
+    if not observation.complete:
+        text = f"users are not all answered by it: {observation.reason}"
+        yield finish(objecting(record, "rollback", Kind.REFUSED, text), Outcome.REFUSED)
+        return
+    if left.before is not None and left.before.color is not left.deployment.color:
+        tolerate(f"{left.before.color} may not count as kept", partial(keep, left.before, tools), tools)
+    yield finish(noting(record, "accepted", f"on request, though: {left.reason}"), Outcome.ROLLED_BACK)
+
+
 def _move_back(record: Record, tools: Tools, traffic: Traffic) -> Flow:
     if rolls(tools.platform):
         yield from rolling.go_back(record, tools)
@@ -192,13 +224,14 @@ def previous(platform: Platform, journal: Journal) -> Deployment | None:
     A candidate that was held or taken back stands there too, verified perhaps; it is not who was live before. Where a
     release could not be taken back by itself, it is who was live before that.
     """
-    live, remembered, last = platform.live().color, journal.previous, journal.record
+    traffic, remembered, left = platform.live(), journal.previous, journal.exposed
+    live = traffic.color
     if live is None:
         return None
-    if last is not None and last.outcome is Outcome.PERSON_NEEDED and last.switched and last.candidate is live:
+    if left is not None and left.before is not None and left.has(traffic):
         standing = platform.standing(live)
-        if last.live is not None and standing is not None and standing.release == last.release:
-            return last.live
+        if standing is not None and standing.release == left.deployment.release:
+            return left.before
     if live is Color.LIVE:
         present = platform.standing(live)
         if remembered is None or present is None or remembered.color is not live:

@@ -185,6 +185,8 @@ conclusive. Evidence that is not valid says nothing of the candidate, so it come
 `verdigris verify` uses 0, 10, 11 and 12 for what the suites showed, and 14 where a suite cannot be collected.
 `verdigris rollback` ends with 0 when the users are back, because that is what was asked for. `verdigris recover` ends
 with 0 when it brought what was left to an end, whatever that was, and with 15 where a person is needed.
+While users are on a release that was neither confirmed nor asked for by a rollback, `release`, `plan` and `down` end
+with 14.
 `verdigris drift` ends with 10 where environments differ beyond what the settings allow.
 
 pytest's own statuses stay the suites': 0 passed, 1 failed, 2 interrupted, 3 internal error, 4 usage, 5 no tests.

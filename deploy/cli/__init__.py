@@ -78,8 +78,13 @@ def up(environment: str, settings: Path | None) -> None:
 @click.option("--forget", is_flag=True, help="Remove what this machine keeps of it too: logs, data, a local audit log.")
 @click.option("--confirm", metavar="NAME", help="The environment once more; needed where it is on a cluster.")
 def down(environment: str, settings: Path | None, confirm: str | None, *, forget: bool) -> None:
-    """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten."""
-    from deploy.errors import UsageError
+    """Stop everything of an environment; its data and its memory stay, unless they are to be forgotten.
+
+    While users are on a release that was neither confirmed nor asked for by a rollback, this is refused, because it
+    would stop the one that they have to go back to as well; with --forget nobody goes back.
+    """
+    from deploy.alarm import refusal
+    from deploy.errors import PlatformError, Refused, UsageError
     from deploy.platform import open_platform
 
     loaded = _settings(settings)
@@ -87,6 +92,11 @@ def down(environment: str, settings: Path | None, confirm: str | None, *, forget
     if loaded.environment(environment).platform == "kubernetes" and confirm != environment:
         raise UsageError(f"this takes {environment} away from its users; to do that, add: --confirm {environment}")
     with platform.journal.lock("down"):
+        said = ""
+        with contextlib.suppress(PlatformError):  # a journal or a route that cannot be read keeps nothing running
+            said = "" if forget else refusal(platform.journal.read(), platform.live(), environment)
+        if said:
+            raise Refused(said)
         did = platform.down()
         if forget:
             shutil.rmtree(platform.root, ignore_errors=True)
@@ -111,7 +121,7 @@ def plan(version: str, environment: str, settings: Path | None, *, as_json: bool
     found, code = collected(loaded, environment)
     content |= found
     _say(in_json(content) if as_json else _lines(content))
-    return code
+    return ExitStatus.REFUSED if "refused" in content else code
 
 
 @verdigris.command()
@@ -136,7 +146,11 @@ def release(
 @verdigris.command()
 @_options
 @click.option("--reason", default="", help="Why; it stands in the audit log.")
-@click.option("--to", metavar="RELEASE", help="A version or color; needed to move the users onto one just taken back.")
+@click.option(
+    "--to",
+    metavar="RELEASE",
+    help="A version or color; needed to move users onto one taken back, or to leave them on one not confirmed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def rollback(environment: str, settings: Path | None, reason: str, to: str | None, *, as_json: bool) -> int:
     """Move the users back to the release that was live before."""

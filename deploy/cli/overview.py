@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.alarm import Alarm, alarm
+from deploy.alarm import Alarm, alarm, refusal
 from deploy.audit import Entry
 from deploy.errors import ExitStatus
 from deploy.journal import Finished, Journal
@@ -145,7 +145,9 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
     release = platform.known(version)
     left_out = sorted(set(settings.suites) - set(chosen.suites))
     unfinished = journal.record is not None and not journal.record.finished
+    said = "" if unfinished else refusal(journal, traffic, environment)
     return {
+        **({"refused": said} if said else {}),
         "environment": environment,
         "live": f"{live.identity}" if live else "nobody: this would be the first release",
         "prepare": ["recover what an earlier run left" if unfinished else "nothing to recover"]

@@ -157,6 +157,15 @@ def test_37_a_rollback_that_cannot_be_written_calls_a_person(watched: World) -> 
     record = came_to(watched, Outcome.PERSON_NEEDED, ExitStatus.PERSON_NEEDED, "1.1.0")
     assert "the rollback failed" in said(record)
     assert summary.passed, summary
+    for words in (("release", "1.0.0"), ("plan", "1.0.0"), ("down",)):
+        done = watched.command(*words)
+        assert done.returncode == ExitStatus.REFUSED, done.stderr
+        assert "run 'verdigris recover --env local'" in done.stdout + done.stderr
+    assert watched.command("status", "--exit-code").returncode == ExitStatus.PERSON_NEEDED
+    _part(watched).rmdir()
+    assert watched.command("recover").returncode == ExitStatus.CONFIRMED
+    assert watched.command("status", "--exit-code").returncode == ExitStatus.CONFIRMED
+    came_to(watched, Outcome.ROLLED_BACK, ExitStatus.CONFIRMED, "1.0.0")
 
 
 def test_37_a_rollback_that_cannot_be_written_at_first_is_tried_again(watched: World) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from deploy.alarm import alarm
+from deploy.alarm import alarm, refusal
 from deploy.cli.overview import exit_status, in_words, last_of, seen
 from deploy.errors import PlatformError
 from deploy.journal import Finished, Holder, Journal
@@ -138,6 +138,86 @@ def test_a_release_that_cannot_be_taken_back_keeps_the_alarm_up(tmp_path: Path) 
     assert "a person is needed" in content["problems"][0]
     shop.rollback()
     assert exit_status(seen(shop.platform(), "shop", "fake")) == 0
+
+
+LEFT = left(Step.WATCH).at(Step.DONE, "x", outcome=Outcome.PERSON_NEEDED, switched=True)
+NEXT = record("3.0.0", 2, live=deployment(Color.GREEN, "2.0.0")).at(Step.PREPARE, "x")
+
+
+@pytest.mark.parametrize(
+    ("later", "traffic", "raises"),
+    [
+        pytest.param({}, AWAY, True, id="begun"),
+        pytest.param({"outcome": Outcome.HELD}, AWAY, True, id="held"),
+        pytest.param({"outcome": Outcome.REFUSED}, AWAY, True, id="refused"),
+        pytest.param({"outcome": Outcome.REFUSED, "action": "rollback"}, AWAY, True, id="a-rollback-refused"),
+        pytest.param({"outcome": Outcome.HELD, "action": "candidate"}, AWAY, True, id="a-candidate"),
+        pytest.param({"outcome": Outcome.PERSON_NEEDED, "action": "rollback"}, AWAY, True, id="a-second-one"),
+        pytest.param({"outcome": Outcome.ROLLED_BACK}, AWAY, True, id="rolled-back-onto-it"),
+        pytest.param({"outcome": Outcome.ROLLED_BACK, "action": "rollback"}, AWAY, False, id="asked-for"),
+        pytest.param({"outcome": Outcome.CONFIRMED}, AWAY, False, id="confirmed"),
+        pytest.param({"outcome": Outcome.HELD}, BACK, False, id="held-and-moved-by-hand"),
+        pytest.param(None, BACK, False, id="moved-by-hand"),
+        pytest.param(None, AWAY.model_copy(update={"color": None, "identity": None}), True, id="on-nobody"),
+    ],
+)
+def test_users_on_an_unconfirmed_release_are_not_forgotten(
+    later: dict[str, Any] | None, traffic: Traffic, raises: bool
+) -> None:
+    """Whatever runs follow: it ends with users on a verified release, one that was confirmed or asked for."""
+    journal = Journal().with_record(LEFT)
+    if later is not None:
+        done = {"step": Step.DONE} if "outcome" in later else {}
+        journal = journal.with_record(NEXT.with_changes(**done, **later))
+    raised = alarm(journal, None, traffic, "shop")
+    assert (raised is not None) is raises
+    if raised is not None:
+        assert "which was not confirmed" in raised.text
+        assert raised.command == "verdigris rollback --env shop"
+        assert raised.since == next(one.at for one in LEFT.timeline if one.step is Step.SWITCH)
+
+
+@pytest.mark.parametrize(
+    ("journal", "traffic", "refuses"),
+    [
+        pytest.param(Journal(record=LEFT), AWAY, True, id="of-before"),
+        pytest.param(Journal().with_record(LEFT), AWAY, True, id="left"),
+        pytest.param(Journal().with_record(LEFT), BACK, False, id="moved-by-hand"),
+        pytest.param(
+            Journal().with_record(LEFT),
+            AWAY.model_copy(update={"identity": deployment(Color.GREEN, "2.0.1").identity}),
+            True,
+            id="edited-by-hand",
+        ),
+        pytest.param(Journal().with_record(LEFT.with_changes(live=None)), AWAY, False, id="a-first-one"),
+        pytest.param(Journal(record=left(Step.WATCH)), AWAY, True, id="died-in-its-watch"),
+        pytest.param(Journal(record=left(Step.WATCH)), BACK, False, id="died-and-moved-by-hand"),
+        pytest.param(Journal(record=left(Step.WATCH, live=None)), AWAY, False, id="a-first-one-that-died"),
+        pytest.param(Journal(record=left(Step.SETTLE)), AWAY, False, id="died-when-it-was-confirmed"),
+        pytest.param(Journal(), AWAY, False, id="nothing-known"),
+    ],
+)
+def test_the_only_release_that_users_can_go_back_to_is_not_replaced(
+    journal: Journal, traffic: Traffic, refuses: bool
+) -> None:
+    """The refusal names the commands that end it; a first release keeps nobody from a better one."""
+    said = refusal(journal, traffic, "shop")
+    assert bool(said) is refuses
+    if said:
+        assert "run 'verdigris recover --env shop'" in said
+
+
+def test_a_rollback_that_needs_a_person_is_not_taken_for_an_unconfirmed_release() -> None:
+    """Users are on what was confirmed, or on what was asked for: what did not end is the rollback."""
+    live = deployment(Color.GREEN, "2.0.0")
+    asked = record("1.0.0", action="rollback", live=live, candidate=Color.BLUE, release=release("1.0.0"))
+    journal = Journal().with_record(asked.at(Step.ROLLBACK, "x").at(Step.DONE, "x", outcome=Outcome.PERSON_NEEDED))
+    for traffic in (AWAY, BACK):
+        raised = alarm(journal, None, traffic, "shop")
+        assert raised is not None
+        assert "the rollback to 1.0.0 did not end: no reason was recorded" in raised.text
+        assert raised.command == "verdigris recover --env shop"
+        assert not refusal(journal, traffic, "shop")
 
 
 def test_a_journal_of_before_says_the_last_release_as_it_did() -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cli.overview import exit_status, seen
 from deploy.controller import Controller
-from deploy.errors import Conflict, ExitStatus, PlatformError
-from deploy.model import Outcome, Step
+from deploy.errors import Conflict, ExitStatus, PlatformError, Refused
+from deploy.model import Color, Outcome, Record, Step
 from deploy.platform.fake import FakePlatform
 from deploy.rolling import by_strategy
 from deploy.settings import load
-from tests.unit.flow import BAD_WATCH, GOOD, SUITES, Shop
+from tests.unit.flow import BAD_SUITE, BAD_WATCH, GOOD, SUITES, Shop
 from tests.unit.made import record as made_record
 
 ONE, TWO, THREE = GOOD
@@ -112,3 +113,167 @@ def test_a_second_rollback_names_the_release_it_would_go_to(make_shop: Callable[
     assert f"--to {TWO}" in record.objections[0].text
     assert controller(shop, shop.platform(), tmp_path).rollback(to=TWO).exit_status is ExitStatus.CONFIRMED
     assert shop.live == TWO
+
+
+# --- users on a release that was not confirmed --------------------------------------------------------------------
+
+
+def alarmed(shop: Shop) -> bool:
+    """Whether ``status`` raises the alarm."""
+    return exit_status(seen(shop.platform(), "production", "fake")) is ExitStatus.PERSON_NEEDED
+
+
+def stuck(shop: Shop, version: str = BAD_WATCH) -> Record:
+    """A release whose watch objects and whose way back cannot be written."""
+    platform, calls = shop.platform(), []
+
+    def hook(moment: str) -> None:
+        calls.append(moment)
+        if moment == "switch" and calls.count("switch") > 1:
+            raise PlatformError("nothing can be written")
+        if moment == "stand_up" and calls.count("stand_up") > 1:
+            raise PlatformError("nothing can be written")
+
+    platform.hook = hook
+    record = shop.release(version, platform=platform)
+    assert (record.outcome, shop.live) == (Outcome.PERSON_NEEDED, version)
+    return record
+
+
+strategies = pytest.mark.parametrize("strategy", ["blue-green", "rolling"])
+
+
+def stuck_on(make_shop: Callable[..., Shop], strategy: str) -> Shop:
+    """Users are on a release that was not confirmed; 1.0.0 had them before."""
+    shop = make_shop(ONE, strategy=strategy)
+    stuck(shop, BAD_WATCH if strategy == "blue-green" else BAD_SUITE)
+    assert alarmed(shop)
+    return shop
+
+
+@strategies
+def test_nothing_goes_over_users_on_an_unconfirmed_release(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """A release, good or bad, and a candidate are refused with what ends it; the alarm and the verified one stay."""
+    shop = stuck_on(make_shop, strategy)
+    before, journal = shop.platform().world, shop.journal.read()
+    for version in (THREE, "9.9.9"):
+        with pytest.raises(Refused, match="run 'verdigris recover --env production' or 'verdigris rollback"):
+            controller(shop, shop.platform(), tmp_path).release(version)
+    with (
+        pytest.raises(Refused, match="run 'verdigris recover --env production'"),
+        controller(shop, shop.platform(), tmp_path).candidate(THREE),
+    ):
+        pass
+    assert (shop.platform().world, shop.journal.read()) == (before, journal)
+    assert alarmed(shop)
+
+
+@strategies
+def test_a_recovery_brings_users_back_from_an_unconfirmed_release(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """After that nothing is left to recover, no alarm is up, and the next release is confirmed."""
+    shop = stuck_on(make_shop, strategy)
+    record = controller(shop, shop.platform(), tmp_path).recover()
+    assert record is not None
+    assert (record.action, record.outcome, shop.live) == ("rollback", Outcome.ROLLED_BACK, ONE)
+    assert not alarmed(shop)
+    assert controller(shop, shop.platform(), tmp_path).recover() is None
+    assert shop.release(THREE).outcome is Outcome.CONFIRMED
+
+
+@strategies
+def test_a_recovery_that_fails_again_says_why_and_can_be_repeated(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """Two in a row: a person is needed still, whatever a rollback would come to, and nothing is forgotten."""
+    shop = stuck_on(make_shop, strategy)
+    platform = shop.platform()
+    platform.faults |= {"switch": PlatformError("no, still not"), "stand_up": PlatformError("no, still not")}
+    record = controller(shop, platform, tmp_path).recover()
+    assert record is not None
+    assert (record.outcome, record.exit_status) == (Outcome.PERSON_NEEDED, ExitStatus.PERSON_NEEDED)
+    assert "no, still not" in record.objections[0].text
+    assert alarmed(shop)
+    with pytest.raises(Refused):
+        controller(shop, shop.platform(), tmp_path).release(THREE)
+    record = controller(shop, shop.platform(), tmp_path).recover()
+    assert record is not None
+    assert (record.outcome, shop.live, alarmed(shop)) == (Outcome.ROLLED_BACK, ONE, False)
+
+
+def test_an_old_color_that_cannot_serve_leaves_a_person_needed(make_shop: Callable[..., Shop], tmp_path: Path) -> None:
+    """Neither command ends with less than that, and a rollback that is refused does not forget where users belong."""
+    shop = stuck_on(make_shop, "blue-green")
+    platform = shop.platform()
+    platform.tell(Color.BLUE, running=False)
+    platform.versions[ONE] = "exits-at-once"
+    record = controller(shop, platform, tmp_path).recover()
+    assert record is not None
+    assert record.exit_status is ExitStatus.PERSON_NEEDED
+    assert [moment.text for moment in record.timeline if moment.step is Step.DONE] == ["a person is needed"]
+    assert controller(shop, platform, tmp_path).rollback().exit_status is ExitStatus.REFUSED
+    assert alarmed(shop)
+    assert controller(shop, shop.platform(), tmp_path).rollback().exit_status is ExitStatus.CONFIRMED
+    assert (shop.live, alarmed(shop)) == (ONE, False)
+
+
+@strategies
+def test_a_person_may_ask_for_what_users_were_left_on(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """Named, and only if it was verified: the way on where the release before cannot serve any more."""
+    shop = stuck_on(make_shop, strategy)
+    here = shop.live
+    record = controller(shop, shop.platform(), tmp_path).rollback(to=here)
+    if strategy == "rolling":  # its suite failed
+        assert (record.exit_status, alarmed(shop)) == (ExitStatus.REFUSED, True)
+        return
+    assert (record.exit_status, shop.live, alarmed(shop)) == (ExitStatus.CONFIRMED, here, False)
+    assert controller(shop, shop.platform(), tmp_path).rollback().exit_status is ExitStatus.CONFIRMED
+    assert shop.live == ONE
+
+
+def test_a_first_release_that_was_not_confirmed_is_not_said_to_be_nothing(
+    make_shop: Callable[..., Shop], tmp_path: Path
+) -> None:
+    """A recovery says why it cannot go back; a good release ends it, and one that is held does not."""
+    shop = make_shop()
+    assert shop.release(BAD_WATCH).outcome is Outcome.PERSON_NEEDED
+    with pytest.raises(PlatformError, match="there is nothing to go back to: verdigris verify --env production"):
+        controller(shop, shop.platform(), tmp_path).recover()
+    assert shop.release(BAD_SUITE).outcome is Outcome.HELD
+    assert alarmed(shop)
+    assert shop.release(ONE).outcome is Outcome.CONFIRMED
+    assert not alarmed(shop)
+
+
+def test_a_rollback_that_was_not_observed_is_finished_by_a_recovery(
+    make_shop: Callable[..., Shop], tmp_path: Path
+) -> None:
+    """Users stayed behind: it is looked at again, and said to be done when it was seen."""
+    shop = make_shop(ONE, TWO)
+    platform = shop.platform()
+    platform.behind = Color.GREEN
+    assert controller(shop, platform, tmp_path).rollback().exit_status is ExitStatus.PERSON_NEEDED
+    assert alarmed(shop)
+    record = controller(shop, platform, tmp_path).recover()
+    assert record is not None
+    assert record.exit_status is ExitStatus.PERSON_NEEDED
+    record = controller(shop, shop.platform(), tmp_path).recover()
+    assert record is not None
+    assert (record.outcome, shop.live, alarmed(shop)) == (Outcome.ROLLED_BACK, ONE, False)
+
+
+def test_the_release_that_users_go_back_to_is_not_retired(make_shop: Callable[..., Shop], tmp_path: Path) -> None:
+    """Though a window of earlier is over."""
+    shop = stuck_on(make_shop, "blue-green")
+    platform = shop.platform()
+    there = platform.standing(Color.BLUE)
+    assert there is not None
+    platform.remember(there.model_copy(update={"kept_until": "2020-01-01T00:00:00Z"}))
+    platform.faults["switch"] = PlatformError("no")
+    controller(shop, platform, tmp_path).recover()
+    assert platform.standing(Color.BLUE) is not None
