@@ -1,7 +1,7 @@
 """Whether users are on a release that nobody answers for: decided from the journal, the lock and the users' route."""
 
 from deploy.journal import Holder, Journal
-from deploy.model import Outcome, Record, Step, Traffic, Value, in_place
+from deploy.model import Color, Outcome, Record, Step, Traffic, Value, in_place
 from deploy.unconfirmed import Unconfirmed, users_since
 
 
@@ -10,12 +10,12 @@ class Alarm(Value):
 
     text: str
     since: str
-    """When they came to it, as far as the journal says."""
+    """When they came to it; empty if no journal says so."""
     command: str
     """What ends it."""
 
     def __str__(self) -> str:
-        return f"{self.text}, since {self.since}; run: {self.command}"
+        return f"{self.text}{', since ' if self.since else ''}{self.since}; run: {self.command}"
 
 
 def alarm(journal: Journal, holder: Holder | None, traffic: Traffic, environment: str) -> Alarm | None:
@@ -43,6 +43,38 @@ def alarm(journal: Journal, holder: Holder | None, traffic: Traffic, environment
     else:
         text = f"users are on {_of_users(traffic)}, a release that nobody watches: {text}"
     return Alarm(text=text, since=users_since(record), command=recover)
+
+
+def unaccounted(
+    journal: Journal, holder: Holder | None, traffic: Traffic, environment: str, damage: str, trouble: str
+) -> Alarm | None:
+    """What is wrong if users are on a color and the journal is lost, or can be kept no longer.
+
+    Args:
+        damage: why it cannot be read.
+        trouble: why it cannot be written.
+    """
+    if traffic.color is None:
+        return None
+    record, users = journal.record, f"users are on {_of_users(traffic)}"
+    verify, back = f"verdigris verify --env {environment}", f"verdigris rollback --env {environment}"
+    if damage:
+        text, command = f"nothing says whether it was confirmed: {damage}", f"put the journal back; or {verify}"
+    elif record is None and (holder is None or holder.stopped):
+        text = "nothing says whether it was confirmed: there is no journal"
+        command = f"{verify}" if traffic.color is Color.LIVE else f"{verify}, or {back} --to {traffic.color.other}"
+    elif trouble:
+        text, command = (
+            f"nothing more can be journaled: {trouble}",
+            f"mend that, then verdigris recover --env {environment}",
+        )
+        if record is not None and not record.finished:
+            text += (
+                f"; the {record.action} of {record.version} did not end, as far as it says, at the step {record.step}"
+            )
+    else:
+        return None
+    return Alarm(text=f"{users}, and {text}", since="", command=command)
 
 
 def refusal(journal: Journal, traffic: Traffic, environment: str) -> str:

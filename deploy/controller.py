@@ -23,7 +23,7 @@ from deploy.rolling import by_strategy
 from deploy.safeguard import Safeguard
 from deploy.session import Session
 from deploy.settings import Settings
-from deploy.tools import Flow, Tools, beating, objecting, unknown
+from deploy.tools import Flow, Tools, beating, in_words, noting, objecting, unknown
 from deploy.unconfirmed import Unconfirmed
 from deploy.verify import Verifier
 from deploy.watcher import Watcher
@@ -320,6 +320,11 @@ class Controller(Session):
                 text = self.redactor.text(str(error))
                 self._afterwards.append(partial(self.records.notify, unknown(guard.record, text)))
             raise
+        if guard.unkept is not None and not guard.durable.finished:
+            text = f"it still says that this run stands at the step {guard.durable.step}: {in_words(guard.unkept)}"
+            text = f"the journal cannot be written, and {text}; mend that, then run 'verdigris recover'"
+            record = self._redacted(noting(record, "journal", text))
+            self.watcher.told(text)
         self._await_secrets()
         self._attempt("the audit log was not written", partial(self.records.ensure_audited, record))
         self._attempt("what the probe saw was not kept", self._end_probes)

@@ -173,13 +173,18 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
+def _part(path: Path) -> Path:
+    """What is written before it is renamed into place."""
+    return path.with_name(f".{path.name}.part")
+
+
 def write_durably(path: Path, text: str) -> None:
     """Replace ``path`` whole and durably, or leave it as it was; it is for its owner alone.
 
     Raises:
         OSError: where the disk is full or the folder cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = _part(path)
     with private.opened(part, "wb") as file:
         file.write(text.encode())
         file.flush()
@@ -215,6 +220,9 @@ class JournalStore(Protocol):
 
     def beat(self) -> None:
         """Show that the holder of the lock is at work, while it writes nothing."""
+
+    def trouble(self) -> str:
+        """Why it cannot be written or locked, as far as that is seen without doing so; nothing if it can."""
 
 
 class JournalFile:
@@ -267,7 +275,7 @@ class JournalFile:
         """Who holds the lock now, or ``None``."""
         try:
             file = (self.folder / "lock").open("r+", encoding="utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         with file:
             try:
@@ -304,6 +312,21 @@ class JournalFile:
         """Touch the lock: a guardian takes a holder that never does for one that hangs."""
         with suppress(OSError):
             os.utime(self.folder / "lock")
+
+    def trouble(self) -> str:
+        """Why it cannot be written or locked: what stands in the way of its files, or a folder that is closed."""
+        if not self.folder.exists():
+            return ""
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            return f"{self.folder}: nothing can be written there"
+        for path in (_part(self.path), self.path, self.folder / "lock"):
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                return f"{path}: {error.strerror}"
+        return ""
 
 
 def _take(file: IO[str]) -> None:

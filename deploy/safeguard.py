@@ -81,6 +81,8 @@ class Safeguard:
         self.reserve = reserve
         self.failure: BaseException | None = None
         """What broke the run off, for its records; ``None`` if it ended by itself."""
+        self.unkept: BaseException | None = None
+        """Why the last record could not be journaled, if it could not."""
 
     def drive(self, record: Record, begin: Callable[[Tools], Flow], *, recovering: bool = False) -> Record:
         """Journal each record, then let the flow go on to its effect; the last record, however the run ended.
@@ -200,7 +202,7 @@ class Safeguard:
             except Conflict:
                 raise
             except BaseException as error:  # noqa: BLE001 - a full disk or a broken redaction: users go back all the same
-                self.failure = self.failure or error
+                self.failure, self.unkept = self.failure or error, error
         self.record = record
         return None
 

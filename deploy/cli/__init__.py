@@ -188,9 +188,10 @@ def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
 def status(environment: str, settings: Path | None, *, as_json: bool, exit_code: bool) -> int:
     """Who is live, what stands where, what the last release came to, and what is going on now.
 
-    The first line is an alarm if users are on a release that nobody watches, or if a person is needed: since when, and
-    the command that ends it. With --exit-code the exit status is 15 then, 10 if something else is a problem (a process
-    that does not run, an interrupted run that users never met), and 0 if nothing is.
+    The first line is an alarm if users are on a release that nobody watches, if a person is needed, or if the journal
+    is lost or cannot be written: since when, and the command that ends it. With --exit-code the exit status is 15 then,
+    10 if something else is a problem (a process that does not run, an interrupted run that users never met), and 0 if
+    nothing is.
     """
     from deploy.cli.overview import exit_status, in_words, present
 

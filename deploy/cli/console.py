@@ -112,6 +112,6 @@ def conclusion(record: Record, report: Path | None) -> None:
         for line in said[1:]:
             console.print(f"      {line}")
     for name, text in record.notes.items():
-        console.print(clean(f"  {name}: {text}"), style="dim")
+        console.print(clean(f"  {name}: {text}"), style="bold red" if name == "journal" else "dim")
     if report is not None:
         console.print(clean(f"  report: {report}"))

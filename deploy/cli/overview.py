@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from deploy.alarm import Alarm, alarm, refusal
+from deploy.alarm import Alarm, alarm, refusal, unaccounted
 from deploy.audit import Entry
-from deploy.errors import ExitStatus
+from deploy.errors import ExitStatus, PlatformError
 from deploy.journal import Finished, Journal
 from deploy.model import COLORS, Color, Deployment, in_place
 from deploy.platform import Platform, open_platform
@@ -20,10 +20,13 @@ def present(settings: Settings, environment: str) -> dict[str, Any]:
 
 def seen(platform: Platform, environment: str, kind: str) -> dict[str, Any]:
     """The same of an open platform; an alarm, if there is one, comes first."""
-    holder, journal = platform.journal.holder(), platform.journal.read()  # a run that ends in between was held
-    traffic, record = platform.live(), journal.record
+    holder, (journal, damage) = platform.journal.holder(), _read(platform)  # a run that ends in between was held
+    traffic, record, trouble = platform.live(), journal.record, platform.journal.trouble()
     raised = alarm(journal, holder, traffic, environment)
+    raised = raised or unaccounted(journal, holder, traffic, environment, damage, trouble)
     problems = [str(raised)] if raised else []
+    wrong = damage or trouble
+    problems += [wrong] if wrong and not (raised and wrong in raised.text) else []
     doing: str | None = None
     if holder is not None:
         doing = f"{holder}" + (f", at {record.step}" if record and not record.finished else "")
@@ -44,6 +47,14 @@ def seen(platform: Platform, environment: str, kind: str) -> dict[str, Any]:
         "last": last.model_dump(exclude={"version"}) if last else None,
         "now": doing,
     }
+
+
+def _read(platform: Platform) -> tuple[Journal, str]:
+    """The journal; or an empty one, and why it cannot be read: then everything else is to be seen all the more."""
+    try:
+        return platform.journal.read(), ""
+    except PlatformError as error:
+        return Journal(), str(error)
 
 
 def exit_status(content: dict[str, Any]) -> ExitStatus:

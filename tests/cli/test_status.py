@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import ExitStatus
-from tests.faults.conftest import ended, stand, wait_for_step
+from tests.faults.conftest import ended, remember_a_run, stand, wait_for_step
 from tests.world import World
 
 
@@ -156,3 +156,44 @@ def test_a_person_who_is_needed_is_called_in_the_first_line(make_world: Callable
     assert lines[0].startswith("a person is needed: users are on blue 2.0.0, which was not confirmed: ")
     assert "run: verdigris verify --env local" in lines[0]
     assert content["alarm"]["text"] in content["problems"][0]
+
+
+@pytest.mark.parametrize("what", ["removed", "torn", "part"])
+def test_a_journal_that_is_lost_or_cannot_be_written_is_the_first_line(live: World, what: str) -> None:
+    """Users are on 1.0.0, no guardian runs, and nobody could say what they are on, or finish what comes next."""
+    journal, part = live.state / "journal.json", live.state / ".journal.json.part"
+    remember_a_run(live)
+    kept = journal.read_text()
+    if what == "part":
+        part.mkdir()
+    elif what == "torn":
+        journal.write_text(kept[:100])
+    else:
+        journal.unlink()
+    code, lines, content = status(live)
+    assert code == ExitStatus.PERSON_NEEDED
+    assert lines[0].startswith("users are on blue 1.0.0, and nothing")
+    assert content["live"]["version"] == "1.0.0"
+    if what == "part":
+        part.rmdir()
+    else:
+        journal.write_text(kept)
+    assert status(live)[0] == 0
+
+
+def test_a_release_whose_end_cannot_be_journaled_says_so(live: World) -> None:
+    """A folder is in the way from the watch on: users are back, and the run, its report and ``status`` say the rest."""
+    process, part = live.start("release", "1.1.0"), live.state / ".journal.json.part"
+    wait_for_step(live, "watch")
+    part.mkdir()
+    process.send_signal(signal.SIGTERM)
+    code, output = ended(process)
+    assert code == ExitStatus.ROLLED_BACK, output
+    assert "the journal cannot be written, and it still says that this run stands at the step watch" in output
+    assert live.live() == "1.0.0"
+    code, lines, _ = status(live)
+    assert code == ExitStatus.PERSON_NEEDED
+    assert "the release of 1.1.0 did not end, as far as it says, at the step watch" in lines[0]
+    part.rmdir()
+    assert live.command("recover").returncode == 0
+    assert status(live)[0] == 0

@@ -14,7 +14,8 @@ import pytest
 
 from bench.traffic import Plan, Traffic
 from deploy.errors import ExitStatus
-from deploy.model import Outcome, Record
+from deploy.model import Outcome, Record, Step
+from tests.unit.made import record
 from tests.world import World
 
 OK = ExitStatus.CONFIRMED
@@ -31,6 +32,12 @@ def stand(world: World, version: str = "1.0.0") -> World:
     platform.switch(color, platform.live(), 1)
     platform.observe(deployment.identity, time.monotonic())
     return world
+
+
+def remember_a_run(world: World) -> None:
+    """Let the journal know of a run that ended, as it does wherever a release made somebody live."""
+    done = record("1.0.0", 0, action="candidate").at(Step.DONE, "taken down", outcome=Outcome.HELD)
+    world.controller().journal.write_record(done)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from deploy.model import Outcome, Record
 from deploy.platform.local import guarding
 from deploy.platform.local.process import marked
 from tests.crash.matrix import strays
-from tests.faults.conftest import came_to, ended, journaled, said, stand, users, wait_for_step
+from tests.faults.conftest import came_to, ended, journaled, remember_a_run, said, stand, users, wait_for_step
 from tests.world import World
 
 BACK = 2.0
@@ -253,6 +253,7 @@ def test_a_guardian_that_died_is_missed_and_comes_back_with_the_next_command(gua
     first = guardian(guarded)
     first.kill()
     until(lambda: not first.is_running() or first.status() == psutil.STATUS_ZOMBIE, 10)
+    remember_a_run(guarded)
     status = guarded.command("status", "--exit-code")
     assert "the guardian does not run, so nobody finishes a run that dies: run 'verdigris up'" in status.stdout
     assert status.returncode == ExitStatus.HELD_FAILED

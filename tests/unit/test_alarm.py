@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from deploy.alarm import alarm, refusal
+from deploy.alarm import alarm, refusal, unaccounted
 from deploy.cli.overview import exit_status, in_words, last_of, seen
 from deploy.errors import PlatformError
 from deploy.journal import Finished, Holder, Journal
@@ -218,6 +218,92 @@ def test_a_rollback_that_needs_a_person_is_not_taken_for_an_unconfirmed_release(
         assert "the rollback to 1.0.0 did not end: no reason was recorded" in raised.text
         assert raised.command == "verdigris recover --env shop"
         assert not refusal(journal, traffic, "shop")
+
+
+ROLLED = deployment(Color.LIVE, "2.0.0").identity
+NOWHERE = Traffic(color=None, identity=None, token="3")
+DONE = left(Step.WATCH).at(Step.DONE, "x", outcome=Outcome.CONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("journal", "traffic", "damage", "trouble", "said", "command"),
+    [
+        pytest.param(Journal(), NOWHERE, "it is torn", "it is a folder", None, "", id="users-on-nobody"),
+        pytest.param(Journal(record=DONE), AWAY, "", "", None, "", id="nothing-wrong"),
+        pytest.param(
+            Journal(), AWAY, "it is torn", "", "was confirmed: it is torn", "put the journal back", id="damaged"
+        ),
+        pytest.param(
+            Journal(), AWAY, "", "", "there is no journal", "verdigris rollback --env shop --to blue", id="missing"
+        ),
+        pytest.param(
+            Journal(),
+            Traffic(color=Color.LIVE, identity=ROLLED, token="1"),
+            "",
+            "",
+            "there is no journal",
+            "verdigris verify --env shop",
+            id="missing-where-it-rolls",
+        ),
+        pytest.param(
+            Journal(record=DONE), AWAY, "", "no room", "journaled: no room", "recover --env shop", id="unwritable"
+        ),
+        pytest.param(
+            Journal(record=left(Step.WATCH)),
+            BACK,
+            "",
+            "no room",
+            "the release of 2.0.0 did not end, as far as it says, at the step watch",
+            "recover --env shop",
+            id="unwritable-and-unfinished",
+        ),
+    ],
+)
+def test_a_journal_that_is_lost_or_cannot_be_kept_is_said_over_users(
+    journal: Journal, traffic: Traffic, damage: str, trouble: str, said: str | None, command: str
+) -> None:
+    """Nobody knows then what users are on, guardian or not."""
+    raised = unaccounted(journal, None, traffic, "shop", damage, trouble)
+    assert (raised is None) is (said is None)
+    if raised is not None and said is not None:
+        assert said in str(raised)
+        assert command in raised.command
+        assert "since" not in str(raised)
+
+
+def test_a_run_under_way_writes_its_journal_anew() -> None:
+    """So one that is missing is an alarm only where nobody is at work."""
+    stopped = ALIVE.model_copy(update={"stopped": True})
+    assert unaccounted(Journal(), ALIVE, AWAY, "shop", "", "") is None
+    assert unaccounted(Journal(), stopped, AWAY, "shop", "", "") is not None
+
+
+@pytest.mark.parametrize("strategy", ["blue-green", "rolling"])
+@pytest.mark.parametrize("what", ["removed", "torn", "a folder", "part", "lock"])
+def test_a_spoilt_journal_keeps_status_from_nothing(
+    tmp_path: Path, what: str, strategy: Literal["blue-green", "rolling"]
+) -> None:
+    """The alarm comes first, and who is live and what stands there follows."""
+    shop = Shop(tmp_path / "shop", strategy)
+    assert exit_status(seen(shop.platform(), "shop", "fake")) == 0
+    shop.release(ONE)
+    journal = shop.root / "journal.json"
+    if what in ("removed", "a folder"):
+        journal.unlink()
+    if what == "torn":
+        journal.write_text('{"schema_ver')
+    if what == "a folder":
+        journal.mkdir()
+    if what == "part":
+        (shop.root / ".journal.json.part").mkdir()
+    if what == "lock":
+        (shop.root / "lock").mkdir()
+    content = seen(shop.platform(), "shop", "fake")
+    assert exit_status(content) == 15
+    assert content["live"]["version"] == ONE
+    first, *_ = in_words(content)
+    assert first == "alarm"
+    assert len(content["problems"]) == 1
 
 
 def test_a_journal_of_before_says_the_last_release_as_it_did() -> None:

@@ -1,6 +1,7 @@
 """What comes before a command acts: an earlier run is ended first, and nothing of that keeps users from going back."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,32 @@ def test_the_release_that_users_go_back_to_is_not_retired(make_shop: Callable[..
     platform.faults["switch"] = PlatformError("no")
     controller(shop, platform, tmp_path).recover()
     assert platform.standing(Color.BLUE) is not None
+
+
+@strategies
+def test_a_run_whose_end_cannot_be_journaled_says_so(
+    make_shop: Callable[..., Shop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """A folder is in the way once users met it: they are back, and nobody takes the run for ended without a word."""
+    shop = make_shop(ONE, strategy=strategy)
+    hindrance, platform, told = shop.root / ".journal.json.part", shop.platform(), list[str]()
+
+    def block(moment: str) -> None:
+        if moment in ("after switch", "after replace"):
+            hindrance.mkdir(exist_ok=True)
+
+    platform.hook = block
+    acting = controller(shop, platform, tmp_path)
+    monkeypatch.setattr(acting.watcher, "told", told.append)
+    monkeypatch.setattr(acting, "_tools", lambda record, acknowledged: shop.tools(platform, record.generation))
+    made = made_record(TWO, shop.journal.next_generation(), required=SUITES)
+    record = acting._drive(made, partial(by_strategy, made))
+    assert (record.outcome, shop.live) == (Outcome.ROLLED_BACK, ONE)
+    said = "the journal cannot be written, and it still says that this run stands at the step"
+    assert said in record.notes["journal"]
+    assert record.notes["journal"] in told
+    assert alarmed(shop)
+    hindrance.rmdir()
+    ended = controller(shop, shop.platform(), tmp_path).recover()
+    assert ended is not None
+    assert (ended.finished, shop.live, alarmed(shop)) == (True, ONE, False)

@@ -131,6 +131,10 @@ class ClusterJournal:
     def beat(self) -> None:
         """The Lease is renewed beside the work, so it says nothing of it."""
 
+    def trouble(self) -> str:
+        """Nothing: whether the API server takes it is known when it does."""
+        return ""
+
     def _take(self, action: str) -> None:
         """Take the Lease where it is free, or where its holder does not renew it for as long as it lasts."""
         first, since = "", time.monotonic()
