@@ -103,18 +103,24 @@ class Controller(Session):
             PlatformError: if users are on a release that was not confirmed, and there is nothing to go back to.
         """
         with self._acting("recover", recover=False):
-            record = self._recover(ended) or self._again()
+            record = self._recover(ended)
+            if record is None or record.outcome is Outcome.HELD:  # of a rollback that died before it moved anybody
+                record = self._again(insisting=record is None) or record
             self._attempt("a color whose rollback window is over is still there", self._retire_overdue)
             return record
 
-    def _again(self) -> Record | None:
-        """Bring the users where an earlier run could not; ``None`` if they are where they belong."""
+    def _again(self, *, insisting: bool) -> Record | None:
+        """Bring the users where an earlier run could not; ``None`` if they are where they belong.
+
+        Raises:
+            PlatformError: if there is nothing to go back to, and nothing else was recovered.
+        """
         journal, traffic = self._insist(self.journal.read), self._insist(self.platform.live)
         last, left = journal.record, journal.exposed
         live: Deployment | None
         if left is not None and left.has(traffic):
             live, to = self.platform.standing(left.deployment.color) or left.deployment, left.before
-            if to is None and (raised := alarm(journal, None, traffic, self.name)) is not None:
+            if to is None and insisting and (raised := alarm(journal, None, traffic, self.name)) is not None:
                 raise PlatformError(f"{raised.text}; there is nothing to go back to: {raised.command}")
         elif last is not None and last.outcome is Outcome.PERSON_NEEDED and last.action == "rollback":
             live, to = last.live, _goal(last)

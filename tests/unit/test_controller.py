@@ -13,7 +13,7 @@ from deploy.model import Color, Outcome, Record, Step
 from deploy.platform.fake import FakePlatform
 from deploy.rolling import by_strategy
 from deploy.settings import load
-from tests.unit.flow import BAD_SUITE, BAD_WATCH, GOOD, SUITES, Shop
+from tests.unit.flow import BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop
 from tests.unit.made import record as made_record
 
 ONE, TWO, THREE = GOOD
@@ -200,6 +200,51 @@ def test_a_recovery_that_fails_again_says_why_and_can_be_repeated(
     assert alarmed(shop)
     with pytest.raises(Refused):
         controller(shop, shop.platform(), tmp_path).release(THREE)
+    record = controller(shop, shop.platform(), tmp_path).recover()
+    assert record is not None
+    assert (record.outcome, shop.live, alarmed(shop)) == (Outcome.ROLLED_BACK, ONE, False)
+
+
+@strategies
+def test_a_way_back_that_is_killed_anywhere_is_not_forgotten(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """It dies at each of its moments: the alarm stays, and one recovery ends it."""
+    begun = stuck_on(make_shop, strategy)
+    exposed = number = 0
+    while True:
+        shop = begun.copy(tmp_path / f"killed-{number}")
+        try:
+            shop.rollback(number)
+        except Killed:
+            pass
+        else:
+            break
+        if shop.live != ONE:
+            exposed += 1
+            assert alarmed(shop), number
+        controller(shop, shop.platform(), tmp_path).recover()
+        assert (shop.live, alarmed(shop)) == (ONE, False), number
+        assert shop.release(THREE).outcome is Outcome.CONFIRMED
+        number += 1
+    assert exposed
+
+
+@strategies
+def test_a_rollback_that_died_before_it_moved_anybody_is_made_by_a_recovery(
+    make_shop: Callable[..., Shop], tmp_path: Path, strategy: str
+) -> None:
+    """It stands at its first step: it is held, and users go back all the same."""
+    shop = stuck_on(make_shop, strategy)
+    shop.journal.write(
+        shop.journal.read().with_record(
+            made_record(ONE, shop.journal.next_generation(), action="rollback").at(Step.PREPARE, "x")
+        )
+    )
+    assert alarmed(shop)
+    with pytest.raises(Refused):
+        controller(shop, shop.platform(), tmp_path).release(THREE)
+    shop.journal.write_record(made_record(ONE, shop.journal.next_generation(), action="rollback").at(Step.PREPARE, "x"))
     record = controller(shop, shop.platform(), tmp_path).recover()
     assert record is not None
     assert (record.outcome, shop.live, alarmed(shop)) == (Outcome.ROLLED_BACK, ONE, False)
