@@ -64,6 +64,7 @@ TARGETS = (
         ),
     ),
     Target("tools", ("test_tools",), ("take_along", "tolerate", "finish", "stopped")),
+    Target("unconfirmed", ("test_unconfirmed",)),
     Target("model", ("test_model",), ("exit_status_of",)),
     Target("samples", ("test_samples",)),
     Target("probe", ("test_samples",), ("Probe.planned", "Probe.due", "Probe.since")),
