@@ -23,11 +23,11 @@ import yaml
 
 from bench.cluster_world import Stand
 from bench.switch import Move
-from deploy.model import Color, Identity
-from deploy.platform.kubernetes.api import MERGE
-from deploy.platform.observer import Observer
 from tests.cluster.kubectl import Kubectl, wait_until
 from tests.cluster.machine import free_port
+from verdigris.model import Color, Identity
+from verdigris.platform.kubernetes.api import MERGE
+from verdigris.platform.observer import Observer
 
 VERSION = "1.10.1"
 MODULE = f"github.com/argoproj/argo-rollouts@v{VERSION}"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from deploy.platform import Address
+from verdigris.platform import Address
 
 
 class Exchange:

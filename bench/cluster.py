@@ -28,9 +28,9 @@ from bench.cluster_world import Stand, Tools, tools
 from bench.figure import Figure, percentile
 from bench.switch import Move, lateness, stale_ms, stand_both_up, switch_once
 from bench.traffic import Plan, Sample, Summary, Traffic
-from deploy.model import Outcome
 from tests.crash import cluster as crash
 from tests.crash.outcome import Kill
+from verdigris.model import Outcome
 
 RATE = 200.0
 SWITCHES, SWITCHES_QUICK = 52, 6

@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.client import Exchange, Origin
 from bench.summary import Summary, Tally
-from deploy.platform import Address
+from verdigris.platform import Address
 
 CONNECTIONS = 8_000
 """The most connections that are open at a time, for each scheme."""

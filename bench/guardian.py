@@ -17,9 +17,9 @@ import psutil
 
 from bench.figure import Figure, percentile
 from bench.traffic import Plan, Sample, Traffic
-from deploy.model import Outcome
 from tests.crash.matrix import strays, wrong
 from tests.world import World
+from verdigris.model import Outcome
 
 KILLS, KILLS_QUICK = 50, 5
 RATE = 100.0

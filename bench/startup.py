@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench import example
 from bench.figure import Figure
-from deploy.gate import Gate
-from deploy.platform import open_platform
-from deploy.settings import load
+from verdigris.platform import open_platform
+from verdigris.settings import load
+from verdigris.suites.execution import Gate
 
 RUNS = 7
 BASE = 23_200
@@ -86,5 +86,5 @@ def _mid(values: list[float]) -> float:
 
 def _verdigris(project: Path, *words: str) -> int:
     return subprocess.run(
-        [sys.executable, "-m", "deploy", *words], cwd=project, capture_output=True, timeout=300, check=False
+        [sys.executable, "-m", "verdigris", *words], cwd=project, capture_output=True, timeout=300, check=False
     ).returncode

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from bench.figure import Figure, percentile
 from bench.traffic import Plan, Sample, Summary, Traffic
-from deploy import settings
-from deploy.model import Color, Identity
-from deploy.platform import Platform, open_platform
+from verdigris import settings
+from verdigris.model import Color, Identity
+from verdigris.platform import Platform, open_platform
 
 PORT = 23000
 RATE = 700.0

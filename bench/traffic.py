@@ -21,8 +21,8 @@ from typing import Self
 
 from bench.generator import Generator, Plan, as_arguments
 from bench.summary import Summary
-from deploy import samples
-from deploy.samples import Sample
+from verdigris.watch import samples
+from verdigris.watch.samples import Sample
 
 __all__ = ["Plan", "Sample", "Summary", "Traffic", "TrafficError", "main"]
 

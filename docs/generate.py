@@ -15,9 +15,10 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from deploy import cluster_tables, database_tables, settings, tables
-from deploy.cli import verdigris
-from deploy.errors import ExitStatus
+from verdigris import settings
+from verdigris.cli import verdigris
+from verdigris.errors import ExitStatus
+from verdigris.settings import database, kubernetes, tables
 
 REFERENCE = Path(__file__).parent / "reference"
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "true or false", date: "date", Any: "any"}
@@ -145,7 +146,7 @@ def _default(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """The text below each key, as it stands in the code."""
     found: dict[tuple[str, str], str] = {}
-    files = (Path(module.__file__) for module in (tables, cluster_tables, database_tables, settings))
+    files = (Path(module.__file__) for module in (tables, kubernetes, database, settings))
     for node in [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -200,7 +201,7 @@ def command_line_page() -> str:
 
 {verdigris.help}
 
-`verdigris` and `python -m deploy` are the same. The [exit status](exit-status.md) says what came of it.
+`verdigris` and `python -m verdigris` are the same. The [exit status](exit-status.md) says what came of it.
 """
     context = click.Context(verdigris, info_name="verdigris")
     for name in verdigris.list_commands(context):

@@ -26,7 +26,7 @@ RELEASES = (
 
 def verdigris(*words: str) -> int:
     """Run the command line; its output goes where ours goes."""
-    return subprocess.run([sys.executable, "-m", "deploy", *words], cwd=ROOT, check=False).returncode
+    return subprocess.run([sys.executable, "-m", "verdigris", *words], cwd=ROOT, check=False).returncode
 
 
 def main() -> int:

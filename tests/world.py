@@ -10,10 +10,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from deploy.controller import Controller
-from deploy.model import Record
-from deploy.settings import Settings, load
-from deploy.watcher import Silent
+from verdigris.controller import Controller
+from verdigris.model import Record
+from verdigris.progress import Silent
+from verdigris.settings import Settings, load
 
 HERE = Path(__file__).parent
 SMOKE = """
@@ -145,12 +145,12 @@ class World:
 
     def command(self, *words: str, timeout: float = 120, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run the command line in a process of its own."""
-        return self._run("deploy", *words, timeout=timeout, env=env)
+        return self._run("verdigris", *words, timeout=timeout, env=env)
 
     def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
         """Start the command line and leave it running."""
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy", *words],
+            [sys.executable, "-m", "verdigris", *words],
             cwd=self.root,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
-"""``python -m deploy`` is ``verdigris``."""
+"""``python -m verdigris`` is ``verdigris``."""
 
-from deploy.cli import entry
+from verdigris.cli import entry
 
 entry()

@@ -1,6 +1,6 @@
 """The one process that changes an environment: it holds the lock, journals each state, then lets the flow act on it.
 
-Everything here is order: lock, recover, journal, act, record. What is decided is decided in :mod:`deploy.release`.
+Everything here is order: lock, recover, journal, act, record. What is decided is decided in :mod:`verdigris.flow`.
 """
 
 import contextlib
@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from deploy import recovery
-from deploy.alarm import alarm, refusal
-from deploy.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
-from deploy.gate import Gate
-from deploy.journal import JournalStore, actor
-from deploy.model import Deployment, Kind, Outcome, Record, Step, now
-from deploy.platform import Platform, open_platform
-from deploy.prepare import located, prepare
-from deploy.probe import Probe
-from deploy.rolling import by_strategy
-from deploy.safeguard import Safeguard
-from deploy.session import Session
-from deploy.settings import Settings
-from deploy.tools import Flow, Tools, beating, in_words, noting, objecting, unknown
-from deploy.unconfirmed import Unconfirmed
-from deploy.verify import Verifier
-from deploy.watcher import Watcher
+from verdigris.errors import Conflict, ExitStatus, PlatformError, Refused, UsageError
+from verdigris.flow import recovery
+from verdigris.flow.context import Flow, Tools, beating, in_words, noting, objecting, unknown
+from verdigris.flow.prepare import located, prepare
+from verdigris.flow.rolling import by_strategy
+from verdigris.flow.safeguard import Safeguard
+from verdigris.model import Deployment, Kind, Outcome, Record, Step, now
+from verdigris.platform import Platform, open_platform
+from verdigris.progress import Watcher
+from verdigris.session import Session
+from verdigris.settings import Settings
+from verdigris.state.alarm import alarm, refusal
+from verdigris.state.journal import JournalStore, actor
+from verdigris.state.unconfirmed import Unconfirmed
+from verdigris.suites.execution import Gate
+from verdigris.suites.verifier import Verifier
+from verdigris.watch.probe import Probe
 
 PROBE_SECONDS = 2.0
 """How long the probe's last requests are waited for, all of them together."""
@@ -312,7 +312,7 @@ class Controller(Session):
         recovering: bool = False,
         acknowledged: str | None = None,
     ) -> Record:
-        """Run a flow to its end (:mod:`deploy.safeguard`), then leave the records people read.
+        """Run a flow to its end (:mod:`verdigris.flow.safeguard`), then leave the records people read.
 
         What takes its time and can change nothing (report, notification) follows when the lock is let go.
         """

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deploy.errors import ExitStatus
+from verdigris.errors import ExitStatus
 
 SCHEMA = 1
 """Version of the journal's schema; a newer one is refused rather than guessed at."""

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from deploy.evidence import Evidence
-from deploy.model import Record
-from deploy.private import fill_standard
+from verdigris.model import Record
+from verdigris.private_files import fill_standard
+from verdigris.suites.evidence import Evidence
 
 WAITING = 2_000
 """Lines that may wait for a reader who does not read; later ones are dropped."""

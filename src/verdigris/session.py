@@ -8,15 +8,16 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
-from deploy.errors import PlatformError, VerdigrisError
-from deploy.journal import JournalStore
-from deploy.platform import Platform
-from deploy.records import Records
-from deploy.redact import Redactor, secrets
-from deploy.safeguard import Reserve
-from deploy.settings import Settings
-from deploy.tools import PAUSE, Signals, in_words, taking_signals
-from deploy.watcher import Detached, Silent, Watcher
+from verdigris.errors import PlatformError, VerdigrisError
+from verdigris.flow.context import PAUSE, Signals, in_words, taking_signals
+from verdigris.flow.safeguard import Reserve
+from verdigris.platform import Platform
+from verdigris.progress import Detached, Silent, Watcher
+from verdigris.redaction.redactor import Redactor
+from verdigris.reporting.publish import Records
+from verdigris.settings import Settings
+from verdigris.settings.secrets import secrets
+from verdigris.state.journal import JournalStore
 
 LEARN_SECONDS = 5.0
 """Seconds that are waited for the environment's own secrets."""
@@ -88,7 +89,7 @@ class Session:
 
     def _clean(self) -> None:
         """Remove what a suite wrote whose run or ``verify`` was killed, and its keeper with it."""
-        from deploy.unredacted import clean_left
+        from verdigris.suites.unredacted import clean_left
 
         if left := clean_left(self.settings.root / self.settings.reports):
             self.watcher.told(f"removed what {len(left)} suites wrote that were killed, and was not redacted yet")

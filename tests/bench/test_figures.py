@@ -13,9 +13,9 @@ from bench import switch
 from bench.figure import Figure, percentile
 from bench.switch import Move, moved, near, stale_ms
 from bench.traffic import Plan, Traffic
-from deploy.model import Color
-from deploy.samples import Sample
 from tests.bench.servers import GOOD, Server
+from verdigris.model import Color
+from verdigris.watch.samples import Sample
 
 
 def sample(at: float, color: str | None) -> Sample:

@@ -3,7 +3,7 @@
 import math
 
 from bench.guardian import CANDIDATE, LIVE, Death, _backs, figures_of
-from deploy.samples import Sample
+from verdigris.watch.samples import Sample
 
 
 def sample(at: float, version: str) -> Sample:

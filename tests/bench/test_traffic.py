@@ -19,8 +19,8 @@ import trustme
 from bench.generator import Generator, Plan, as_arguments
 from bench.summary import Summary
 from bench.traffic import Traffic, TrafficError, main
-from deploy import samples
 from tests.bench.servers import CLOSING, EVENT, GOOD, IDENTITY, STREAM, TERMINATOR, Behaviour, Call, Server
+from verdigris.watch import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 Serve = Callable[..., Server]

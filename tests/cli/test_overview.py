@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli.overview import deployed, in_words, moved
-from deploy.model import Color
-from deploy.platform.fake import FakePlatform
 from tests.unit.flow import ENVIRONMENT
+from verdigris.cli.overview import deployed, in_words, moved
+from verdigris.model import Color
+from verdigris.testing import FakePlatform
 
 
 @pytest.fixture

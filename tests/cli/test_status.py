@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import ExitStatus
 from tests.faults.conftest import ended, remember_a_run, stand, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_first_line_is_red_on_a_terminal(live: World) -> None:
     """And plain text in a file."""
     killed_at(live, "watch")
     terminal, theirs = pty.openpty()
-    words = [sys.executable, "-m", "deploy", "status"]
+    words = [sys.executable, "-m", "verdigris", "status"]
     done = subprocess.run(words, cwd=live.root, stdout=theirs, timeout=60, check=False)
     shown = os.read(terminal, 4096).decode()
     assert done.returncode == 0

@@ -11,8 +11,8 @@ import httpx
 import psutil
 import pytest
 
-from deploy.platform.local.process import MARK
 from tests.world import World
+from verdigris.platform.local.process import MARK
 
 PAGE = 'def test_page(page):\n    page.goto("/")\n'
 

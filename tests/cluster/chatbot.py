@@ -18,9 +18,9 @@ from typing import Any
 import trustme
 
 from bench.traffic import Plan, Traffic
-from deploy.platform import Address
-from deploy.platform.connection import connect
-from deploy.settings import load
+from verdigris.platform import Address
+from verdigris.platform.connection import connect
+from verdigris.settings import load
 
 from .concluded import Concluded
 from .kubectl import Kubectl
@@ -166,7 +166,7 @@ class Chatbot:
     def run(self, *words: str, timeout: float = 400, **env: str) -> "subprocess.CompletedProcess[str]":
         """Run a verb of the command line on this environment, as the account that releases."""
         return subprocess.run(
-            [sys.executable, "-m", "deploy", *words, "--env", self.name],
+            [sys.executable, "-m", "verdigris", *words, "--env", self.name],
             cwd=self.root,
             env={**os.environ, **self.env, **env},
             capture_output=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from deploy.platform.database import elsewhere, revision
+from verdigris.platform.database import elsewhere, revision
 
 from .chatbot import Chatbot
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.traffic import Plan, Sample, Summary, Traffic
-from deploy.errors import ExitStatus
-from deploy.model import Color, Outcome, Record
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.cluster.trouble import Trouble
 from tests.cluster.world import ClusterWorld
 from tests.faults.conftest import ended, journaled, rules, said
+from verdigris.errors import ExitStatus
+from verdigris.model import Color, Outcome, Record
 
 TOLD = "told.json"
 """What a notification said last, in the project's folder."""

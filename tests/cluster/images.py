@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from deploy import __version__
 from tests.cluster.load import load
+from verdigris import __version__
 
 BASE = "localhost/python:3.11-slim"
 REPOSITORY = "localhost/tiny"

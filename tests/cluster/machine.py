@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from deploy.platform.database import create
-from deploy.platform.local import process
-from deploy.platform.local.postgres import READER, Postgres
+from verdigris.platform.database import create
+from verdigris.platform.local import process
+from verdigris.platform.local.postgres import READER, Postgres
 
 from .kubectl import Kubectl
 

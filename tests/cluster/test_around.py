@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploy.errors import Conflict, ExitStatus
-from deploy.model import Color, Outcome, Record, Step
-from deploy.platform.connection import connect
-from deploy.platform.kubernetes.api import Cluster
-from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.cluster.world import HERE, At, ClusterWorld
+from verdigris.errors import Conflict, ExitStatus
+from verdigris.model import Color, Outcome, Record, Step
+from verdigris.platform.connection import connect
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.progress import Silent
 
 GOOD, NEXT, BAD, IDLE = "1.0.0", "1.1.0", "2.0.0", "2.1.0"
 ROLES = HERE.parents[1] / "k8s" / "rbac"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import PlatformError
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.audit import ClusterAudit
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.trouble import Fault, Trouble, lost_after, lost_before
 from tests.unit.made import audited
+from verdigris.errors import PlatformError
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.audit import ClusterAudit
 
 ROOM = 1000
 """Bytes of a page here: room for three lines."""

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy import evidence
-from deploy.platform.kubernetes.configuration import PART
-from deploy.platform.kubernetes.suites import SUITE
 from tests.cluster.chatbot import HERE, Chatbot
 from tests.cluster.concluded import Concluded
 from tests.cluster.images import Images, suites
 from tests.cluster.kubectl import wait_until
 from tests.cluster.machine import USER, Machine
+from verdigris.platform.kubernetes.configuration import PART
+from verdigris.platform.kubernetes.suite_job import SUITE
+from verdigris.suites import evidence
 
 pytestmark = pytest.mark.timeout(900)
 RUNNER = """

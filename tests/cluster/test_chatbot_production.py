@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from deploy import evidence
+from verdigris.suites import evidence
 
 from .chatbot import Chatbot
 from .concluded import Concluded, Done, colors, colors_of, with_users

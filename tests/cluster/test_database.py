@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from bench.summary import Summary
-from deploy.platform import Address
-from deploy.platform.connection import connect
+from verdigris.platform import Address
+from verdigris.platform.connection import connect
 
 from .chatbot import WATCH, Chatbot
 from .concluded import Concluded
@@ -183,7 +183,7 @@ def test_21_a_migration_that_gets_no_lock_gives_up_before_users_notice(chatbot: 
 def test_a_kill_during_a_rehearsal_leaves_nothing_after_recover(chatbot: Chatbot, database: Database) -> None:
     """Killed while the copy and the pod stand, which no Service selects; recover removes both."""
     release = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "release", "1.1.0", "--env", "production", *FEWER],
+        [sys.executable, "-m", "verdigris", "release", "1.1.0", "--env", "production", *FEWER],
         cwd=chatbot.root,
         env={**environ, **chatbot.env},
         stdout=subprocess.DEVNULL,

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from deploy.errors import Conflict, Refused
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.cluster.world import ClusterWorld
+from verdigris.errors import Conflict, Refused
 
 GOOD, NEXT, THIRD = "1.0.0", "1.1.0", "1.2.0"
 LEASE_SECONDS = 5

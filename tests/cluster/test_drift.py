@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.cli.drifting import drifted
-from deploy.model import Outcome
-from deploy.settings import Settings, load
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.world import ClusterWorld
+from verdigris.cli.drifting import drifted
+from verdigris.model import Outcome
+from verdigris.settings import Settings, load
 
 PATIENT = ", strikes = 1000"
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome, Step
 from tests.cluster.conftest import ROOT, NamespaceMaker
 from tests.cluster.faulty import Faulty, ended_as
 from tests.cluster.images import Images
 from tests.cluster.trouble import Fault, answering, hanging, hanging_after, lost_after, lost_before, then
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome, Step
 
 SERVICE = r"/services/tiny\?"
 STEPS = ("migrate", "deploy", "verify", "switch", "watch", "settle")

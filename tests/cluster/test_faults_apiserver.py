@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.cluster.conftest import NamespaceMaker, missing
 from tests.cluster.faulty import Came, Faulty, ended_as
 from tests.cluster.images import Images
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
 
 pytestmark = pytest.mark.alone
 SECONDS = 20

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.faulty import Came, Faulty, ended_as, in_its_suites
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.faults.conftest import amend
 from tests.world import SMOKE
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
 
 NOWHERE = f"localhost/tiny@sha256:{'0' * 64}"
 FAST = 60

@@ -216,5 +216,5 @@ MESSAGES = re.findall(r"(?m)^\| `([^`]+)` \|", PAGE)
 @pytest.mark.parametrize("message", MESSAGES)
 def test_every_message_of_the_page_is_one_of_the_code(message: str) -> None:
     """The page explains what is really said."""
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy").rglob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
     assert any(message in re.sub(r'"\s*\n\s*f?"', "", text) for text in sources)

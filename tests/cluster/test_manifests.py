@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.platform.kubernetes.environment import ENVIRONMENT_LABEL
+from verdigris.platform.kubernetes.namespace import ENVIRONMENT_LABEL
 
 from .conftest import NamespaceMaker, missing
 from .kubectl import Kubectl

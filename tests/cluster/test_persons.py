@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Color, Outcome, Step
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.world import At, ClusterWorld
+from verdigris.errors import ExitStatus
+from verdigris.model import Color, Outcome, Step
 
 GOOD, NEXT, BAD = "1.0.0", "1.1.0", "2.0.0"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.platform.kubernetes.environment import NEEDED
+from verdigris.platform.kubernetes.namespace import NEEDED
 
 from .kubectl import wait_until
 from .manifests import K8S

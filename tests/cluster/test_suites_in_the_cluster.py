@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cluster_tables import JobSettings
-from deploy.errors import ExitStatus
-from deploy.evidence import read
-from deploy.model import Outcome
-from deploy.platform.kubernetes import suites
 from tests.cluster.conftest import ROOT, NamespaceMaker
 from tests.cluster.images import SUITES, Images
 from tests.cluster.images import suites as suites_image
 from tests.cluster.kubectl import Kubectl, wait_until
 from tests.cluster.world import ClusterWorld
 from tests.world import SMOKE
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
+from verdigris.platform.kubernetes import suite_job
+from verdigris.settings.kubernetes import JobSettings
+from verdigris.suites.evidence import read
 
-OURS = f"{suites.PART}={suites.SUITE}"
+OURS = f"{suite_job.PART}={suite_job.SUITE}"
 PATIENT = ", strikes = 1000"
 """How quickly users are answered is not what is tested here."""
 PREVIEW = """
@@ -291,6 +291,6 @@ def test_the_pod_is_one_that_a_restricted_namespace_takes(make_namespace: Namesp
     """Pod security ``restricted`` refuses nothing of it."""
     kubectl = make_namespace(**{"pod-security.kubernetes.io/enforce": "restricted"})
     kubectl("create", "serviceaccount", "verdigris-verify")
-    job = suites.job(JobSettings(image="localhost/any:1"), "smoke", "verify", ["work"], {"KEY": "value"}, 60)
+    job = suite_job.job(JobSettings(image="localhost/any:1"), "smoke", "verify", ["work"], {"KEY": "value"}, 60)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "smoke"}, "spec": job["spec"]["template"]["spec"]}
     kubectl("create", "--filename=-", "--dry-run=server", stdin=json.dumps(pod))

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from deploy.controller import Controller
-from deploy.model import Outcome, Record
-from deploy.watcher import Silent
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
 from tests.cluster.world import ClusterWorld
 from tests.trouble.planted import RAISED, Proxy, Trouble
+from verdigris.controller import Controller
+from verdigris.model import Outcome, Record
+from verdigris.progress import Silent
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 SEEDS = range(int(os.environ.get("TROUBLE_SEEDS", "3")))

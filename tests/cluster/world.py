@@ -12,14 +12,14 @@ from typing import Any
 
 import trustme
 
-from deploy.controller import Controller
-from deploy.model import Outcome, Record, Step
-from deploy.platform.kubernetes import KubernetesPlatform
-from deploy.settings import Settings, load
-from deploy.watcher import Silent, Watcher
 from tests.cluster.images import Images
 from tests.cluster.kubectl import Kubectl, wait_until
 from tests.world import SMOKE
+from verdigris.controller import Controller
+from verdigris.model import Outcome, Record, Step
+from verdigris.platform.kubernetes import KubernetesPlatform
+from verdigris.progress import Silent, Watcher
+from verdigris.settings import Settings, load
 
 HERE = Path(__file__).parent
 COLORS = {"blue": "{app: tiny, color: blue}", "green": "{app: tiny, color: green}", "live": "{app: tiny}"}
@@ -202,7 +202,7 @@ class ClusterWorld:
 
     def words(self, *words: str) -> list[str]:
         """The command line for a verb on this environment."""
-        return [sys.executable, "-m", "deploy", *words, "--env", self.name]
+        return [sys.executable, "-m", "verdigris", *words, "--env", self.name]
 
     def settle_on(self, version: str) -> None:
         """Let a version have the users, with nothing unfinished, whatever was before."""

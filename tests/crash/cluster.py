@@ -21,10 +21,6 @@ from uuid import uuid4
 
 import psutil
 
-from deploy.model import Outcome
-from deploy.platform.kubernetes import KubernetesPlatform
-from deploy.platform.kubernetes.journal import LEASE, PLACE
-from deploy.platform.kubernetes.pods import RELEASE_LABEL
 from tests.cluster.images import Images
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.world import ClusterWorld
@@ -32,6 +28,10 @@ from tests.crash.matrix import FLOWS as LOCAL
 from tests.crash.outcome import Kill, wrong
 from tests.crash.stage import LOGGED, FlowKind, Stage
 from tests.world import SMOKE
+from verdigris.model import Outcome
+from verdigris.platform.kubernetes import KubernetesPlatform
+from verdigris.platform.kubernetes.journal import LEASE, PLACE
+from verdigris.platform.kubernetes.pods import RELEASE_LABEL
 
 TEST_LABEL = "verdigris.dev/test"
 LEASE_SECONDS = 5

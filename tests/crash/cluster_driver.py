@@ -41,7 +41,7 @@ def _what(body: dict[str, Any]) -> str:
 
 def plant(points: Points) -> None:
     """Put the points around every effect of this process."""
-    from deploy.platform.kubernetes.transport import Transport
+    from verdigris.platform.kubernetes.transport import Transport
 
     send = Transport.send
     stale: set[str] = set()

@@ -47,7 +47,7 @@ READS = {
     "values",
 }
 """The verbs of a platform that change nothing; whatever else it has is an effect."""
-WRITERS = ("deploy.journal", "deploy.platform.local", "deploy.platform.local.envoy", "deploy.platform.local.process")
+WRITERS = ("verdigris.state.journal", *(f"verdigris.platform.local{part}" for part in ("", ".envoy", ".process")))
 """The modules in which the durable write of a file is called by its name."""
 
 
@@ -83,8 +83,9 @@ class Points:
 
 def plant(points: Points) -> None:
     """Put the points around every effect of this process."""
-    from deploy import audit, controller
-    from deploy.platform.local import process
+    from verdigris import controller
+    from verdigris.platform.local import process
+    from verdigris.state import audit
 
     opened = controller.open_platform
 
@@ -127,7 +128,7 @@ def main(plant: Callable[[Points], None]) -> int:
         import pytest
 
         return int(pytest.main(chosen.words[1:]))
-    from deploy.cli import main as command
+    from verdigris.cli import main as command
 
     return command(chosen.words)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import psutil
 
-from deploy.model import COLORS
-from deploy.platform.local import process as process_module
 from tests.crash.outcome import Kill, wrong
 from tests.crash.stage import LOGGED, FlowKind, Stage, other
 from tests.world import World
+from verdigris.model import COLORS
+from verdigris.platform.local import process as process_module
 
 FLOWS = {
     "first": FlowKind("first", lambda _: ("release", "1.0.0"), somebody=False),

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from deploy.model import Deployment, Outcome, Record
-from deploy.platform import Platform
-from deploy.platform.observer import answer_of
+from verdigris.model import Deployment, Outcome, Record
+from verdigris.platform import Platform
+from verdigris.platform.observer import answer_of
 
 ASKED = 5
 """How many users are asked who is live."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from bench.traffic import Plan, Traffic
-from deploy.controller import Controller
-from deploy.model import Outcome, Record
 from tests.crash.outcome import Kill
+from verdigris.controller import Controller
+from verdigris.model import Outcome, Record
 
 HERE = Path(__file__).resolve().parents[2]
 RATE = 60.0

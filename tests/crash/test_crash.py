@@ -42,8 +42,8 @@ def test_a_killed_run_is_recovered(tmp_path: Path, name: str) -> None:
 
 def test_every_changing_verb_is_a_point() -> None:
     """A verb that is added to the platform counts as an effect until somebody says that it reads."""
-    from deploy.platform.local import LocalPlatform
     from tests.crash.driver import READS
+    from verdigris.platform.local import LocalPlatform
 
     verbs = {name for name in dir(LocalPlatform) if not name.startswith("_") and callable(getattr(LocalPlatform, name))}
     assert {"migrate", "prepare", "stand_up", "remember", "switch", "retire"} <= verbs - READS

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from deploy.cli import verdigris
-from deploy.errors import ExitStatus
-from deploy.plugin import pytest_addoption
+from verdigris.cli import verdigris
+from verdigris.errors import ExitStatus
+from verdigris.plugin import pytest_addoption
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         yield root
     finally:
-        _run(root, "deploy", "down")
+        _run(root, "verdigris", "down")
 
 
 def _run(root: Path, module: str, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -78,13 +78,13 @@ class Users:
 @pytest.mark.timeout(400)
 def test_another_application_is_released_blue_green(project: Path) -> None:
     """One version, then the next, under users of whom none loses an answer; then the suite by hand, and back again."""
-    assert _run(project, "deploy", "up").returncode == 0
-    first = _run(project, "deploy", "release", OLD)
+    assert _run(project, "verdigris", "up").returncode == 0
+    first = _run(project, "verdigris", "release", OLD)
     assert first.returncode == 0, first.stdout + first.stderr
     port = re.search(r"(?m)^port = (\d+)$", (project / "environments.toml").read_text())
     assert port is not None
     with Users(f"http://127.0.0.1:{port[1]}") as users:
-        second = _run(project, "deploy", "release", NEW)
+        second = _run(project, "verdigris", "release", NEW)
     assert second.returncode == 0, second.stdout + second.stderr
     assert set(users.seen) == {f"200 {OLD}", f"200 {NEW}"}, users.seen
 
@@ -93,6 +93,6 @@ def test_another_application_is_released_blue_green(project: Path) -> None:
     assert "3 passed" in suite.stdout
     assert f"expecting green {NEW}" in suite.stdout
 
-    back = _run(project, "deploy", "rollback", "--reason", "to see that it goes back")
+    back = _run(project, "verdigris", "rollback", "--reason", "to see that it goes back")
     assert back.returncode == 0, back.stdout + back.stderr
     assert f"version={OLD};" in httpx.get(f"http://127.0.0.1:{port[1]}/", trust_env=False).headers["x-release"]

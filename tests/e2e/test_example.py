@@ -26,7 +26,7 @@ class Example:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run the command line."""
         return subprocess.run(
-            [sys.executable, "-m", "deploy", *words],
+            [sys.executable, "-m", "verdigris", *words],
             cwd=self.root,
             capture_output=True,
             text=True,

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome, Step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome, Step
 
 WHOLE = "color={color};version={version};build={build};config={config}"
 
@@ -97,7 +97,7 @@ def test_tests_that_hit_the_live_color_by_mistake_make_no_proof(make_world: Call
     world.version("1.0.0")
     world.version("1.1.0")
     world.up()
-    from deploy.model import Color
+    from verdigris.model import Color
 
     platform = world.controller().platform
     deployment = platform.stand_up(platform.prepare("1.0.0"), Color.BLUE, 1)

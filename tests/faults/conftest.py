@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from bench.traffic import Plan, Traffic
-from deploy.errors import ExitStatus
-from deploy.model import Outcome, Record, Step
 from tests.unit.made import record
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome, Record, Step
 
 OK = ExitStatus.CONFIRMED
 
 
 def stand(world: World, version: str = "1.0.0") -> World:
     """Make ``version`` live without the time of a release: stood up, called verified, switched to."""
-    from deploy.recovery import idle_color
+    from verdigris.flow.recovery import idle_color
 
     platform = world.controller().platform
     color = idle_color(platform.live())
@@ -118,7 +118,7 @@ def ended(process: "subprocess.Popen[str]", timeout: float = 60) -> tuple[int, s
 def kill_color(world: World, version: str, how: signal.Signals = signal.SIGKILL) -> int:
     """Send a signal to the process of a version; its pid."""
     platform = world.controller().platform
-    from deploy.model import COLORS
+    from verdigris.model import COLORS
 
     for color in COLORS:
         deployment = platform.standing(color)

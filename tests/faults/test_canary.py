@@ -12,11 +12,11 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.platform.local.process import wait_until
-from deploy.unredacted import PREFIX
 from tests.faults.conftest import wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.platform.local.process import wait_until
+from verdigris.suites.unredacted import PREFIX
 
 KEY = "cAnary+7/42 %&<Zq'"
 PEM = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5bGluZW9uZQx1\nc2Vjb25kY2FuYXJ5bGluZQ==\n-----END PRIVATE KEY-----"

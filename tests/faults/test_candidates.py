@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
-from deploy.recovery import idle_color
 from tests.faults.conftest import came_to, ended, kill_color, release_folder, rules, said, stand, users, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.flow.recovery import idle_color
+from verdigris.model import Outcome
 
 SLEEPS = """
 import time

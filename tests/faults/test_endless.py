@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.faults.conftest import amend, came_to, ended, said, users, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
 
 HOW = ["body", "header", "status", "chunk"]
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.faults.conftest import amend, came_to, evidence, rules, said
 from tests.world import HERE, World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
 
 GOOD = "def test_good(http):\n    assert http.get('/').status_code == 200\n"
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.guardian import SILENT, STOPPED
-from deploy.model import Outcome, Record
-from deploy.platform.local import guarding
-from deploy.platform.local.process import marked
 from tests.crash.matrix import strays
 from tests.faults.conftest import came_to, ended, journaled, remember_a_run, said, stand, users, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.guardian.process import SILENT, STOPPED
+from verdigris.model import Outcome, Record
+from verdigris.platform.local import guarding
+from verdigris.platform.local.process import marked
 
 BACK = 2.0
 """Seconds after a death in which users must be back."""
@@ -164,7 +164,10 @@ def test_a_holder_that_is_stopped_in_the_watch_is_ended(guarded: World) -> None:
 
 def test_a_holder_that_hangs_in_the_watch_is_ended(guarded: World) -> None:
     """It lives, and looks at nothing any more: killed like one that is stopped, only later."""
-    hangs = "import sys; from deploy import cli, monitor; monitor.TICK = 3600; cli.main(sys.argv[1:])"
+    hangs = (
+        "import sys; from verdigris import cli; from verdigris.watch import monitor; monitor.TICK = 3600;"
+        "cli.main(sys.argv[1:])"
+    )
     words = [sys.executable, "-c", hangs, "release", "1.1.0"]
     process = subprocess.Popen(words, cwd=guarded.root, stdout=subprocess.DEVNULL)
     wait_for_step(guarded, "watch")

@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.errors import ExitStatus, SettingsError
-from deploy.model import Outcome
-from deploy.settings import load
 from tests.faults.conftest import amend, came_to, release_folder
 from tests.world import World
+from verdigris.errors import ExitStatus, SettingsError
+from verdigris.model import Outcome
+from verdigris.settings import load
 
 CANARY = "canary-7f3a/+91&c"
 
@@ -23,7 +23,7 @@ def test_43_a_notification_that_fails_changes_no_outcome(
     live: World, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slow, failing or not there at all: bounded, said, and the release is what it is."""
-    monkeypatch.setattr("deploy.notify.SECONDS", 1)
+    monkeypatch.setattr("verdigris.reporting.notify.SECONDS", 1)
     amend(live, "drain_seconds = 5", f"drain_seconds = 5\nnotify = {command}")
     assert live.release("1.1.0").outcome is Outcome.CONFIRMED
     came_to(live, Outcome.CONFIRMED, ExitStatus.CONFIRMED, "1.1.0")
@@ -37,7 +37,7 @@ def test_44_a_report_that_cannot_be_written_changes_no_outcome(
     def full(_folder: Path) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("deploy.report.write", full)
+    monkeypatch.setattr("verdigris.reporting.report.write", full)
     assert live.release("1.1.0").outcome is Outcome.CONFIRMED
     assert "No space left on device" in capsys.readouterr().err
     came_to(live, Outcome.CONFIRMED, ExitStatus.CONFIRMED, "1.1.0")
@@ -100,7 +100,7 @@ def test_47_a_settings_file_that_is_a_bomb_is_refused_quickly(tmp_path: Path, te
 @pytest.mark.parametrize("version", ["../../etc", "a/b", ".hidden", "-x", "a\x00b", "", "v" * 200])
 def test_49_a_version_that_is_a_path_is_refused(make_world: Callable[..., World], version: str) -> None:
     """A version becomes the name of a folder: what could lead out of it is none."""
-    from deploy.errors import UsageError
+    from verdigris.errors import UsageError
 
     with pytest.raises(UsageError, match="is not a version"):
         make_world().controller().release(version)
@@ -136,9 +136,9 @@ def test_50_a_secret_reaches_no_record_whatever_the_application_says(
     assert done.returncode in (ExitStatus.HELD_FAILED, ExitStatus.HELD_NOT_VALID), done.stdout + done.stderr
     assert "the key is" in done.stdout
     assert CANARY not in done.stdout + done.stderr
-    from deploy import redact
+    from verdigris.redaction import redactor
 
-    forms = redact.forms(CANARY)
+    forms = redactor.forms(CANARY)
     files = [path for folder in (world.root / "reports", world.state) for path in folder.rglob("*") if path.is_file()]
     kept = [path for path in files if "logs" not in path.parts]  # the application's own log is its own
     found = [str(path) for path in kept for form in forms if form.encode() in path.read_bytes()]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome, Step
 from tests.faults.conftest import came_to, ended, journaled, users, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome, Step
 
 
 def _kill_at(world: World, step: str) -> None:
@@ -141,7 +141,7 @@ def test_05_a_signal_ends_pytest_candidate_and_takes_it_down(live: World) -> Non
 
 
 def _idle(world: World):  # type: ignore[no-untyped-def]
-    from deploy.recovery import idle_color
+    from verdigris.flow.recovery import idle_color
 
     return idle_color(world.controller().platform.live())
 
@@ -164,7 +164,7 @@ def test_06_a_signal_is_taken_where_the_starter_ignored_it(live: World) -> None:
     import sys
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "release", "1.1.0"],
+        [sys.executable, "-m", "verdigris", "release", "1.1.0"],
         cwd=live.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -226,17 +226,17 @@ def test_33_a_jump_of_the_wall_clock_changes_no_deadline(
     live: World, hours: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock jumps by an hour while it verifies: deadlines are monotonic, the release is confirmed in its time."""
-    from deploy import gate
+    from verdigris.suites import execution
 
     real, shift = time.time, [0.0]
     monkeypatch.setattr(time, "time", lambda: real() + shift[0])
-    watch = gate._watch
+    watch = execution._watch
 
     def jumping(*values, **named):  # type: ignore[no-untyped-def]
         shift[0] = hours * 3600.0
         return watch(*values, **named)
 
-    monkeypatch.setattr(gate, "_watch", jumping)
+    monkeypatch.setattr(execution, "_watch", jumping)
     began = time.monotonic()
     record = live.release("1.1.0")
     assert record.outcome is Outcome.CONFIRMED, record.objections

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from deploy.errors import ExitStatus
-from deploy.gate import Gate
-from deploy.model import Outcome
-from deploy.platform import open_platform
-from deploy.verify import Verifier
 from tests.faults.conftest import amend, came_to, said
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
+from verdigris.platform import open_platform
+from verdigris.suites.execution import Gate
+from verdigris.suites.verifier import Verifier
 
 TESTS = "".join(f"def test_{number}(http):\n    assert http.get('/').status_code == 200\n" for number in range(29))
 

@@ -7,16 +7,16 @@ from typing import Literal
 
 import pytest
 
-from deploy.audit import Entry
-from deploy.cli.overview import moved_in_words
-from deploy.controller import Controller
-from deploy.errors import ExitStatus, PlatformError, VerdigrisError
-from deploy.model import Color, Traffic
-from deploy.platform.fake import FakePlatform
 from tests.faults.conftest import ended, journaled, release_folder, wait_for_step
 from tests.unit.flow import GOOD, Shop
 from tests.unit.test_controller import controller
 from tests.world import World
+from verdigris.cli.overview import moved_in_words
+from verdigris.controller import Controller
+from verdigris.errors import ExitStatus, PlatformError, VerdigrisError
+from verdigris.model import Color, Traffic
+from verdigris.state.audit import Entry
+from verdigris.testing import FakePlatform
 
 ONE, TWO, _ = GOOD
 SLOW = "import time\ntime.sleep(3)\ndef test_it(http):\n    pass\n"

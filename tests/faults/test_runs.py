@@ -7,11 +7,11 @@ import time
 import psutil
 import pytest
 
-from deploy import watchdog
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.faults.conftest import amend, came_to, ended, said, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
+from verdigris.suites import watchdog
 
 GOOD = "def test_good(http):\n    assert http.get('/').status_code == 200\n"
 FORGETS = """

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Color, Outcome
 from tests.faults.conftest import amend, came_to, ended, kill_color, said, users, wait_for_step
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Color, Outcome
 
 
 @pytest.mark.parametrize("number", ["34", "35"])

@@ -52,7 +52,7 @@ class Mutated(MetaPathFinder, Loader):
 
 def file_of(target: Target) -> Path:
     """Where the code stands."""
-    return ROOT / f"deploy/{target.module}.py"
+    return ROOT / f"src/{target.name.replace('.', '/')}.py"
 
 
 def verdict(target: Target, tree: ast.Module) -> str:
@@ -105,7 +105,7 @@ def main() -> int:
                 continue
             counts[said := verdict(target, tree)] += 1
             if said == LIVES:
-                alive.append(f"deploy/{target.module}.py:{line}: {before}  ->  {after}")
+                alive.append(f"{target.name}:{line}: {before}  ->  {after}")
                 print(alive[-1], file=sys.stderr, flush=True)
     total, seconds = counts.total(), round(time.monotonic() - began)
     figures = {"mutants": total, HUNG: counts[HUNG], "alive": alive, "seconds": seconds}

@@ -14,21 +14,21 @@ class Target(NamedTuple):
     @property
     def name(self) -> str:
         """The module as it is imported."""
-        return f"deploy.{self.module}"
+        return f"verdigris.{self.module}"
 
 
 TARGETS = (
-    Target("watch_policy", ("test_watch_policy",)),
-    Target("policy", ("test_policy",)),
-    Target("monitor", ("test_seen",), ("Seen.add", "Seen.view")),
-    Target("back", ("test_back",)),
+    Target("watch.rules", ("test_watch_policy",)),
+    Target("suites.rules", ("test_policy",)),
+    Target("watch.monitor", ("test_seen",), ("Seen.add", "Seen.view")),
+    Target("flow.rollback", ("test_back",)),
     Target(
-        "release",
+        "flow.blue_green",
         ("test_release",),
         ("drain", "keep", "candidate_of", "_same_process", "_same_release", "_before_switch"),
     ),
     Target(
-        "recovery",
+        "flow.recovery",
         ("test_recovery", "test_operators_rollback"),
         (
             "recover",
@@ -47,9 +47,9 @@ TARGETS = (
             "retire_overdue",
         ),
     ),
-    Target("rolling", ("test_rolling",), ("_untouched", "_require_known", "recover", "_stands")),
+    Target("flow.rolling", ("test_rolling",), ("_untouched", "_require_known", "recover", "_stands")),
     Target(
-        "safeguard",
+        "flow.safeguard",
         ("test_deciding",),
         (
             "Safeguard._end",
@@ -63,18 +63,18 @@ TARGETS = (
             "_users_met",
         ),
     ),
-    Target("tools", ("test_tools",), ("take_along", "tolerate", "finish", "stopped")),
-    Target("unconfirmed", ("test_unconfirmed",)),
+    Target("flow.context", ("test_tools",), ("take_along", "tolerate", "finish", "stopped")),
+    Target("state.unconfirmed", ("test_unconfirmed",)),
     Target("model", ("test_model",), ("exit_status_of",)),
-    Target("samples", ("test_samples",)),
-    Target("probe", ("test_samples",), ("Probe.planned", "Probe.due", "Probe.since")),
+    Target("watch.samples", ("test_samples",)),
+    Target("watch.probe", ("test_samples",), ("Probe.planned", "Probe.due", "Probe.since")),
 )
 
 EQUIVALENT: dict[tuple[str, str, str], str] = {
-    ("recovery", "live is None or present is None", "present is None"): (
+    ("flow.recovery", "live is None or present is None", "present is None"): (
         "nothing stands where nobody is live; the first half is there for the types"
     ),
-    ("recovery", "tools.platform.live().color or Color.BLUE", "tools.platform.live().color"): (
+    ("flow.recovery", "tools.platform.live().color or Color.BLUE", "tools.platform.live().color"): (
         "only a color that has the users comes here; the second half is there for the types"
     ),
 }

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from deploy.model import Color
-from deploy.platform import Address
-from deploy.plugin.browser import chromium
-from deploy.plugin.trust import certutil
 from tests.names.served import BUNDLE, NAME, Server, named, put, show
 from tests.world import SMOKE, World
+from verdigris.model import Color
+from verdigris.platform import Address
+from verdigris.plugin.browser import chromium
+from verdigris.plugin.trust import certutil
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,15 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.errors import UsageError
-from deploy.model import Identity
-from deploy.platform import Address
-from deploy.platform.connection import certificate, require_names
-from deploy.platform.observer import Observer, answer_of
-from deploy.plugin.transport import Named
-from deploy.plugin.trust import certutil, home, resolver_rules
-from deploy.probe import Probe
 from tests.names.served import IDENTITY, NAME, Server
+from verdigris.errors import UsageError
+from verdigris.model import Identity
+from verdigris.platform import Address
+from verdigris.platform.connection import certificate, require_names
+from verdigris.platform.observer import Observer, answer_of
+from verdigris.plugin.transport import Named
+from verdigris.plugin.trust import certutil, home, resolver_rules
+from verdigris.watch.probe import Probe
 
 Make = Callable[..., Address]
 WHO = Identity.parse(IDENTITY)

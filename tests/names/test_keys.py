@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import SettingsError
-from deploy.settings import Settings, load
+from verdigris.errors import SettingsError
+from verdigris.settings import Settings, load
 
 CLUSTER = """\
 application = "shop"

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import trustme
 
-from deploy.errors import ExitStatus
-from deploy.model import Kind, Outcome
 from tests.faults.conftest import came_to, said, stand, users
 from tests.names.conftest import with_certificate_test
 from tests.names.served import day, put
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Kind, Outcome
 
 
 @pytest.fixture

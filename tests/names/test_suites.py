@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.evidence import Evidence, read
 from tests.names.conftest import ROOT, with_certificate_test
 from tests.names.served import NAME, Server, named
 from tests.world import World
+from verdigris.suites.evidence import Evidence, read
 
 PAGE = """
 def test_page(page, http):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.platform import Platform
 from tests.cluster.conftest import NamespaceMaker, admin, buildah, images, kubeconfig, make_namespace
 from tests.cluster.images import Images
 from tests.cluster.world import ClusterWorld
 from tests.platform.subjects import Fake, Kubernetes, Local, Subject
 from tests.world import World
+from verdigris.platform import Platform
 
 __all__ = ["admin", "buildah", "images", "kubeconfig", "make_namespace"]
 

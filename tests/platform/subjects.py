@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from deploy.model import COLORS, Color
-from deploy.platform import Platform
-from deploy.platform.fake import FakePlatform
-from deploy.platform.kubernetes import KubernetesPlatform
-from deploy.platform.local import LocalPlatform, process
 from tests.cluster.kubectl import wait_until
 from tests.cluster.world import ClusterWorld
 from tests.world import World
+from verdigris.model import COLORS, Color
+from verdigris.platform import Platform
+from verdigris.platform.kubernetes import KubernetesPlatform
+from verdigris.platform.local import LocalPlatform, process
+from verdigris.testing import FakePlatform
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 FAULTS = {"3.0.0": "exits-at-once", "3.1.0": "never-ready", "3.2.0": "other-version"}

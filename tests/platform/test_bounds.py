@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.model import Identity
-from deploy.platform import Address
-from deploy.platform.bounds import TooLong, resolve
-from deploy.platform.connection import ask, certificate, connect
-from deploy.platform.kubernetes.transport import Transport, Unanswered
-from deploy.platform.observer import Observer, answer_of, look
-from deploy.plugin.transport import Named
-from deploy.probe import Probe
+from verdigris.model import Identity
+from verdigris.platform import Address
+from verdigris.platform.bounds import TooLong, resolve
+from verdigris.platform.connection import ask, certificate, connect
+from verdigris.platform.kubernetes.transport import Transport, Unanswered
+from verdigris.platform.observer import Observer, answer_of, look
+from verdigris.plugin.transport import Named
+from verdigris.watch.probe import Probe
 
 WHO = Identity.parse("color=blue;version=1.0.0;build=b;config=c")
 IDENTITY = b"x-release: color=blue;version=1.0.0;build=b;config=c\r\n"
@@ -240,7 +240,7 @@ def test_a_request_of_the_probe_that_drips_is_lost(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sample says how long the whole answer may take."""
-    monkeypatch.setattr("deploy.probe.TIMEOUT", 0.4)
+    monkeypatch.setattr("verdigris.watch.probe.TIMEOUT", 0.4)
     probe = Probe(serve(HEAD + b"\r\n", b"z", 0.05), "/", 20, "x-release", tmp_path / "probe.jsonl")
     probe.start()
     assert probe.wait_for(5, 10)
@@ -265,7 +265,7 @@ def test_66_a_suites_request_ends_at_the_deadline_of_the_whole(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, begun: bytes, part: bytes
 ) -> None:
     """A drip runs into none of httpx's own time-outs; the client of the suites has a deadline beside them."""
-    monkeypatch.setattr("deploy.plugin.transport.WHOLE", 0.4)
+    monkeypatch.setattr("verdigris.plugin.transport.WHOLE", 0.4)
     address, began = serve(begun, part, 0.05), time.monotonic()
     with (
         httpx.Client(base_url=address.url, transport=Named(address), timeout=10) as client,
@@ -277,7 +277,7 @@ def test_66_a_suites_request_ends_at_the_deadline_of_the_whole(
 
 def test_66_a_suites_request_ends_at_the_limit_in_bytes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer as fast as it goes ends long before the deadline, and before the memory."""
-    monkeypatch.setattr("deploy.plugin.transport.LIMIT", 1 << 20)
+    monkeypatch.setattr("verdigris.plugin.transport.LIMIT", 1 << 20)
     address = serve(HEAD + b"\r\n", b"z")
     with (
         httpx.Client(base_url=address.url, transport=Named(address), timeout=10) as client,
@@ -302,7 +302,7 @@ def test_66_an_api_server_whose_answer_never_ends_has_not_answered(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begun: bytes, part: bytes
 ) -> None:
     """Neither is a balancer in front of it waited for; it counts as silent, and never as success."""
-    monkeypatch.setattr("deploy.platform.kubernetes.transport.WHOLE", 0.4)
+    monkeypatch.setattr("verdigris.platform.kubernetes.transport.WHOLE", 0.4)
     named = {"name": "x", "cluster": {"server": serve(begun, part, 0.05).url}, "context": {"cluster": "x"}}
     config = {"clusters": [named], "contexts": [named], "current-context": "x"}
     (tmp_path / "config").write_text(json.dumps(config))

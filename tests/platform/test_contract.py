@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from deploy.errors import Conflict, NotReady, UsageError
-from deploy.model import Color, Deployment
-from deploy.platform import Platform
 from tests.platform.subjects import GOOD, NEXT, Subject
 from tests.unit.made import audited
+from verdigris.errors import Conflict, NotReady, UsageError
+from verdigris.model import Color, Deployment
+from verdigris.platform import Platform
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 

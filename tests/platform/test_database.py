@@ -6,10 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy.errors import PlatformError
-from deploy.platform import database
-from deploy.platform.local.postgres import Postgres
 from tests.world import free_base
+from verdigris.errors import PlatformError
+from verdigris.platform import database
+from verdigris.platform.local.postgres import Postgres
 
 LEVEL = "SELECT version_num FROM alembic_version"
 SHOP = """

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import Conflict, PlatformError
-from deploy.model import Color
-from deploy.platform import Platform
-from deploy.platform.fake import FakePlatform
 from tests.platform.test_contract import make_live, stand
+from verdigris.errors import Conflict, PlatformError
+from verdigris.model import Color
+from verdigris.platform import Platform
+from verdigris.testing import FakePlatform
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from deploy.errors import ExitStatus, Refused
-from deploy.platform.local import LocalPlatform, process
-from deploy.platform.local import postgres as postgres_module
-from deploy.platform.local.envoy import ADMIN
-from deploy.platform.local.postgres import OWNER, READER, Postgres
 from tests.world import World, free_base
+from verdigris.errors import ExitStatus, Refused
+from verdigris.platform.local import LocalPlatform, process
+from verdigris.platform.local import postgres as postgres_module
+from verdigris.platform.local.envoy import ADMIN
+from verdigris.platform.local.postgres import OWNER, READER, Postgres
 
 DATABASE = '\n[environments.local.database]\nembedded = true\nname = "tiny"\nrevision_query = "SELECT 1"\n'
 NOBODY = 65534
@@ -271,9 +271,9 @@ def test_up_starts_anew_what_an_older_version_left_open(open_root: Path) -> None
 def test_a_file_never_takes_the_place_of_a_closed_output(tmp_path: Path) -> None:
     """The output was closed in the middle: what is printed after that does not stand in the next file."""
     text = (
-        "import os, pathlib, sys; from deploy.journal import write_durably\n"
+        "import os, pathlib, sys; from verdigris.state.journal import write_durably\n"
         "os.close(1)\n"
-        "file = pathlib.Path(sys.argv[1]); held = __import__('deploy.private').private.opened(file, 'wb')\n"
+        "file = pathlib.Path(sys.argv[1]); held = __import__('verdigris.private_files').private.opened(file, 'wb')\n"
         "held.write(b'kept'); print('2.8 s', flush=True); held.close()\n"
         "write_durably(file.with_name('journal.json'), '{}')\n"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.platform.local import process
+from verdigris.platform.local import process
 
 LEAVES_A_THREAD = """
 import ctypes, socket, sys, threading

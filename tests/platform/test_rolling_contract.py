@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import Conflict, NotReady
-from deploy.model import Color, Deployment
-from deploy.platform import Platform
-from deploy.platform.fake import FakePlatform
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.world import ClusterWorld
 from tests.platform.subjects import FAULTS, GOOD, NEXT, plant
+from verdigris.errors import Conflict, NotReady
+from verdigris.model import Color, Deployment
+from verdigris.platform import Platform
+from verdigris.testing import FakePlatform
 
 LIVE = Color.LIVE
 

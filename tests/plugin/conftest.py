@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.model import Color
 from tests.world import World
+from verdigris.model import Color
 
 CLUSTERS = """
 [environments.staging]

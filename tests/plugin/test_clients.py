@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.platform import Address
-from deploy.platform.base import origin
-from deploy.plugin.browser import chromium
-from deploy.plugin.places import Places
 from tests.plugin.test_identity import evidence, suite
 from tests.world import World
+from verdigris.platform import Address
+from verdigris.platform.base import origin
+from verdigris.plugin.browser import chromium
+from verdigris.plugin.places import Places
 
 CLIENTS = {
     "httpx": "import httpx; httpx.get('{url}/')",
@@ -54,7 +54,7 @@ DOORS = {
 @pytest.fixture(scope="module")
 def places(standing: World) -> tuple[str, str]:
     """The addresses of the users, who are on blue, and of green."""
-    from deploy.model import Color
+    from verdigris.model import Color
 
     platform = standing.controller().platform
     return platform.users().url, platform.address(Color.GREEN).url

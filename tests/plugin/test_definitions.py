@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.plugin.definitions import Patterns, unseen
+from verdigris.plugin.definitions import Patterns, unseen
 
 ONE = "def test_a():\n    assert 1\n"
 

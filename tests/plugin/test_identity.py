@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.evidence import Evidence, read
-from deploy.model import Color
 from tests.world import World
+from verdigris.model import Color
+from verdigris.suites.evidence import Evidence, read
 
 
 def suite(world: World, text: str) -> str:
@@ -127,7 +127,7 @@ def test_the_routers_own_error_is_a_failure_and_no_stranger(tmp_path: Path) -> N
     try:
         platform.stand_up(platform.prepare(world.version("1.0.0")), Color.BLUE, 1)
         platform.switch(Color.BLUE, platform.live(), 1)
-        from deploy.platform.local import process
+        from verdigris.platform.local import process
 
         record = world.state / "processes" / "blue.json"
         process.stop(f"{platform.mark}:blue", record)  # type: ignore[attr-defined]

@@ -12,8 +12,9 @@ from tests.world import World
 
 BARE = """
 import sys, pytest
-code = pytest.main(["-p", "deploy.plugin", "-q", "--no-header"])
-loaded = {"httpx", "pydantic", "psycopg", "playwright", "deploy.settings", "deploy.plugin.context"} & set(sys.modules)
+code = pytest.main(["-p", "verdigris.plugin", "-q", "--no-header"])
+late = {"httpx", "pydantic", "psycopg", "playwright", "verdigris.settings", "verdigris.plugin.context"}
+loaded = late & set(sys.modules)
 assert not loaded, loaded
 sys.exit(code)
 """

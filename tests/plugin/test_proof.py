@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.model import Color
 from tests.plugin.conftest import DEEP
 from tests.world import World
+from verdigris.model import Color
 
 ASKING = "verification/test_skips.py::test_asking"
 ALLOWED = """

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deploy.model import Color
 from tests.world import SMOKE, World
+from verdigris.model import Color
 
 GOOD = """
 def test_good(http):

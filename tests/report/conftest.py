@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import report
+from verdigris.reporting import report
 
 from . import folders
 from .page import Page, parse

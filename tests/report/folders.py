@@ -7,10 +7,22 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.errors import ExitStatus
-from deploy.evidence import Closed, Collected, Exchange, Started, Stranger, Tested
-from deploy.model import Color, Deployment, Kind, Moment, Objection, Outcome, Record, Release, Step, SuiteResult, Value
-from deploy.samples import Sample
+from verdigris.errors import ExitStatus
+from verdigris.model import (
+    Color,
+    Deployment,
+    Kind,
+    Moment,
+    Objection,
+    Outcome,
+    Record,
+    Release,
+    Step,
+    SuiteResult,
+    Value,
+)
+from verdigris.suites.evidence import Closed, Collected, Exchange, Started, Stranger, Tested
+from verdigris.watch.samples import Sample
 
 BEGAN = 1_748_779_200.0
 BLUE = Release(version="1.1.0", build="5c01d9a3", config="9f3c21aa", migration="0002", artifact="artifacts/1.1.0")

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy import evidence, report
-from deploy.model import Kind, Objection, Outcome, Step
+from verdigris.model import Kind, Objection, Outcome, Step
+from verdigris.reporting import report
+from verdigris.suites import evidence
 
 from . import folders
 from .page import parse

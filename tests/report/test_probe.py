@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.model import Color, Moment, Record, Step
-from deploy.report import plot, probe
-from deploy.samples import Sample
+from verdigris.model import Color, Moment, Record, Step
+from verdigris.reporting.report import plot, probe
+from verdigris.watch.samples import Sample
 
 from .folders import BEGAN, GREEN, LIVE, NEW, OLD, iso
 
@@ -132,7 +132,8 @@ def test_a_version_of_odd_letters_does_not_upset_the_plot() -> None:
 def test_matplotlib_is_imported_only_when_there_is_something_to_draw(tmp_path: Path) -> None:
     """A report without a probe costs no import of it."""
     script = (
-        "import sys; from pathlib import Path; from tests.report import folders; from deploy import report;"
+        "import sys; from pathlib import Path; from tests.report import folders;"
+        "from verdigris.reporting import report;"
         "report.write(folders.never_ready(Path(sys.argv[1]))); print('matplotlib' in sys.modules)"
     )
     root = Path(__file__).parents[2]

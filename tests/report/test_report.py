@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import report
-from deploy.errors import UsageError, VerdigrisError
-from deploy.report import files
+from verdigris.errors import UsageError, VerdigrisError
+from verdigris.reporting import report
+from verdigris.reporting.report import files
 
 from . import folders
 from .conftest import Written

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import report
-from deploy.errors import ExitStatus
-from deploy.model import Color, Deployment, Kind, Objection, Outcome, Step
-from deploy.report import files, probe
-from deploy.samples import Sample
+from verdigris.errors import ExitStatus
+from verdigris.model import Color, Deployment, Kind, Objection, Outcome, Step
+from verdigris.reporting import report
+from verdigris.reporting.report import files, probe
+from verdigris.watch.samples import Sample
 
 from .folders import BEGAN, BLUE, GREEN, SMOKE, VERIFICATION, record, suite
 from .page import parse

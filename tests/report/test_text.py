@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.report.text import (
+from verdigris.reporting.report.text import (
     capitalize_first,
     clean,
     cleaned,

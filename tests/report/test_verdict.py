@@ -2,9 +2,9 @@
 
 import pytest
 
-from deploy.errors import ExitStatus
-from deploy.model import Color, Kind, Objection, Outcome, Record, Step
-from deploy.report.verdict import reasons, verdict
+from verdigris.errors import ExitStatus
+from verdigris.model import Color, Kind, Objection, Outcome, Record, Step
+from verdigris.reporting.report.verdict import reasons, verdict
 
 from .folders import BLUE, GREEN, LIVE
 

@@ -135,7 +135,7 @@ class _Opened(Proxy):
 
 def plant(trouble: Trouble) -> _Steps:
     """Put the proxies into this process."""
-    from deploy import controller
+    from verdigris import controller
 
     steps, opened = _Steps(trouble), controller.open_platform
 
@@ -168,7 +168,7 @@ def main() -> int:
         meet(name)
 
     trouble.meet = noting  # type: ignore[method-assign]
-    from deploy.cli import entry
+    from verdigris.cli import entry
 
     sys.argv = ["verdigris", *chosen.words]
     try:

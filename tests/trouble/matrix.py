@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.errors import ExitStatus
-from deploy.model import Outcome
 from tests.trouble.driver import KINDS
 from tests.world import World
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome
 
 HERE = Path(__file__).resolve().parents[2]
 SECONDS = 45.0

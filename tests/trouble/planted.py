@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from deploy.errors import PlatformError
+from verdigris.errors import PlatformError
 
 
 class Foreign(Exception):  # noqa: N818 - somebody else's name

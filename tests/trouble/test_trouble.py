@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.errors import ExitStatus
 from tests.trouble.matrix import KINDS, Stage, chosen, stage
 from tests.world import World
+from verdigris.errors import ExitStatus
 
 SIGNALS = ("sighup", "sigterm", "sigquit", "sigusr1")
 BROKEN = ("raises-foreign-base", "raises-memory", "raises-system-exit", "shallow-stack")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.model import Outcome
 from tests.unit.flow import GOOD, Shop
+from verdigris.model import Outcome
 
 
 @pytest.fixture(scope="module")

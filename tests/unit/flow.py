@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from deploy.journal import JournalFile
-from deploy.model import Color, Deployment, Kind, Objection, Outcome, Record, SuiteResult
-from deploy.platform.fake import FakePlatform
-from deploy.probe import Probe
-from deploy.recovery import destination, recover, rollback
-from deploy.rolling import by_strategy
-from deploy.samples import Sample
-from deploy.settings import Environment
-from deploy.tools import Flow, Tools
-from deploy.verify import Verifier
 from tests.unit.made import record
+from verdigris.flow.context import Flow, Tools
+from verdigris.flow.recovery import destination, recover, rollback
+from verdigris.flow.rolling import by_strategy
+from verdigris.model import Color, Deployment, Kind, Objection, Outcome, Record, SuiteResult
+from verdigris.settings import Environment
+from verdigris.state.journal import JournalFile
+from verdigris.suites.verifier import Verifier
+from verdigris.testing import FakePlatform
+from verdigris.watch.probe import Probe
+from verdigris.watch.samples import Sample
 
 SUITES = ("smoke", "verification")
 GOOD = ("1.0.0", "1.1.0", "1.2.0")

@@ -3,14 +3,14 @@
 from datetime import date
 from typing import Any
 
-from deploy.audit import Entry, entry
-from deploy.evidence import Closed, Collected, Evidence, Tested
-from deploy.model import Color, Deployment, Identity, Record, Release
-from deploy.platform.base import Health
-from deploy.policy import Case
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
-from deploy.watch_policy import View
+from verdigris.model import Color, Deployment, Identity, Record, Release
+from verdigris.platform.base import Health
+from verdigris.settings import WatchSettings
+from verdigris.state.audit import Entry, entry
+from verdigris.suites.evidence import Closed, Collected, Evidence, Tested
+from verdigris.suites.rules import Case
+from verdigris.watch.rules import View
+from verdigris.watch.samples import Sample
 
 EXPECTED = Identity(color=Color.GREEN, version="2.0.0", build="b2", config="c0")
 OTHER = EXPECTED.model_copy(update={"color": Color.BLUE})

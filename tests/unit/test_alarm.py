@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 import pytest
 
-from deploy.alarm import alarm, refusal, unaccounted
-from deploy.cli.overview import exit_status, in_words, last_of, seen
-from deploy.errors import PlatformError
-from deploy.journal import Finished, Holder, Journal
-from deploy.model import Color, Outcome, Record, Step, Traffic
 from tests.unit.flow import BAD_WATCH, GOOD, Killed, Shop
 from tests.unit.made import deployment, record, release
+from verdigris.cli.overview import exit_status, in_words, last_of, seen
+from verdigris.errors import PlatformError
+from verdigris.model import Color, Outcome, Record, Step, Traffic
+from verdigris.state.alarm import alarm, refusal, unaccounted
+from verdigris.state.journal import Finished, Holder, Journal
 
 ONE, TWO, _ = GOOD
 BACK = Traffic(color=Color.BLUE, identity=deployment(Color.BLUE, "1.0.0").identity, token="1")

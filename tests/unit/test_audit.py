@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.audit import AuditFile, Entry
-from deploy.errors import PlatformError
 from tests.unit.made import audited
+from verdigris.errors import PlatformError
+from verdigris.state.audit import AuditFile, Entry
 
 
 def line(number: int) -> Entry:

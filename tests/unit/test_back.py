@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy import back
-from deploy import tools as deploy_tools
-from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
-from deploy.model import Color, Deployment, Identity, Outcome, Traffic
-from deploy.platform.base import Answer
-from deploy.platform.fake import FakePlatform
-from deploy.probe import Probe
-from deploy.tools import Tools
 from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, NotReady, PlatformError, VerdigrisError
+from verdigris.flow import context as deploy_tools
+from verdigris.flow import rollback
+from verdigris.flow.context import Tools
+from verdigris.model import Color, Deployment, Identity, Outcome, Traffic
+from verdigris.platform.base import Answer
+from verdigris.testing import FakePlatform
+from verdigris.watch.probe import Probe
 
 ONE, TWO, THREE = GOOD
 SECONDS = 3
@@ -52,7 +52,7 @@ def platform(tmp_path: Path) -> Answering:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of the way back."""
     clock = Clock()
-    monkeypatch.setattr(back, "time", clock)
+    monkeypatch.setattr(rollback, "time", clock)
     return clock
 
 
@@ -80,7 +80,7 @@ def answer(identity: Identity | None, status: int | None = 200, *, late: bool = 
 
 def test_an_old_color_that_answers_as_itself_is_left_alone(platform: Answering, clock: Clock) -> None:
     """Nothing is stood up and nothing is waited for."""
-    back.restore(old(platform), tools(platform))
+    rollback.restore(old(platform), tools(platform))
     assert (platform.effects, clock.waits, platform.asked) == ({}, 0, 1)
 
 
@@ -91,7 +91,7 @@ def test_an_old_color_that_was_taken_down_is_stood_up_again(
     """With what is known of it, and with the newer of both generations: an older one would be refused."""
     before = old(platform).model_copy(update={"generation": of_it})
     platform.retire(Color.BLUE)
-    back.restore(before, tools(platform, of_the_run))
+    rollback.restore(before, tools(platform, of_the_run))
     assert old(platform) == before.model_copy(update={"generation": stamped})
 
 
@@ -100,14 +100,14 @@ def test_an_old_color_in_which_another_release_stands_gets_its_own_again(platfor
     before = old(platform)
     platform.stand_up(platform.prepare(THREE), Color.BLUE, 2)
     platform.answers = [answer(before.identity)]
-    back.restore(before, tools(platform))
+    rollback.restore(before, tools(platform))
     assert (old(platform).release, clock.waits) == (before.release, 0)
 
 
 def test_an_old_color_whose_process_ended_is_stood_up_at_once(platform: Answering, clock: Clock) -> None:
     """It is not waited for: nothing there could answer."""
     platform.tell(Color.BLUE, running=False)
-    back.restore(old(platform), tools(platform))
+    rollback.restore(old(platform), tools(platform))
     assert (platform.effects["stand_up"], clock.waits) == (1, 0)
 
 
@@ -125,7 +125,7 @@ def test_an_old_color_that_runs_is_waited_for(
     """Until it answers 200 as itself: both, or it is not back yet."""
     own = old(platform).identity
     platform.answers = [first(own), first(own), answer(own)]
-    back.restore(old(platform), tools(platform))
+    rollback.restore(old(platform), tools(platform))
     assert (platform.effects, clock.waits) == ({}, 2)
 
 
@@ -136,7 +136,7 @@ def test_an_old_color_that_cannot_serve_gets_nobody(
     """It is asked until the time for a switch is over, to the second; then users are better off where they are."""
     platform.answers = [always(old(platform).identity)]
     with pytest.raises(NotReady, match="blue cannot take the users back either: it answers"):
-        back.restore(old(platform), tools(platform))
+        rollback.restore(old(platform), tools(platform))
     assert (platform.asked, clock.waits) == (SECONDS + 1, SECONDS)
 
 
@@ -144,7 +144,7 @@ def test_an_old_color_that_is_slow_gets_the_users_at_once(platform: Answering, c
     """It runs, it was verified, and its answer does not end: that must not hold up a rollback."""
     told: list[str] = []
     platform.answers = [answer(None, None, late=True)]
-    back.restore(old(platform), tools(platform, told=told.append))
+    rollback.restore(old(platform), tools(platform, told=told.append))
     assert (platform.effects, clock.waits, platform.asked) == ({}, 0, 1)
     assert told == ["blue is slow (None from None); users go back to it all the same"]
 
@@ -162,7 +162,7 @@ def failing(platform: FakePlatform, *errors: VerdigrisError | None, moment: str 
 
 def write_back(platform: FakePlatform, moved: Traffic) -> None:
     """Move the users from green to blue."""
-    back.write_back(old(platform), moved, made_record(generation=2), tools(platform))
+    rollback.write_back(old(platform), moved, made_record(generation=2), tools(platform))
 
 
 def test_a_write_that_fails_is_repeated(platform: Answering, clock: Clock) -> None:
@@ -217,7 +217,7 @@ def test_a_way_back_that_somebody_else_went_ends_rolled_back(platform: Answering
     record = made_record(TWO, 2, live=old(platform), candidate=Color.GREEN, switched=True)
     moved = platform.live()
     platform.move(Color.BLUE)
-    *_, last = back.back(record, tools(platform), moved)
+    *_, last = rollback.back(record, tools(platform), moved)
     assert (last.outcome, last.objections) == (Outcome.ROLLED_BACK, ())
 
 
@@ -261,14 +261,14 @@ def attempts(*errors: VerdigrisError) -> Callable[[], str]:
 def test_what_the_platform_fails_at_is_persisted_in(platform: Answering, clock: Clock) -> None:
     """Up to the last second, at which it may still come to its end."""
     action = attempts(*[PlatformError("no")] * SECONDS)
-    assert back.persist(action, tools(platform)) == "done"
+    assert rollback.persist(action, tools(platform)) == "done"
     assert clock.waits == SECONDS
 
 
 def test_what_the_platform_fails_at_for_ever_is_given_up(platform: Answering, clock: Clock) -> None:
     """With what it failed at last."""
     with pytest.raises(PlatformError, match=f"try {SECONDS + 1}"):
-        back.persist(attempts(*(PlatformError(f"try {number}") for number in range(1, 50))), tools(platform))
+        rollback.persist(attempts(*(PlatformError(f"try {number}") for number in range(1, 50))), tools(platform))
     assert clock.waits == SECONDS
 
 
@@ -276,7 +276,7 @@ def test_what_the_platform_fails_at_for_ever_is_given_up(platform: Answering, cl
 def test_what_the_platform_answers_is_not_asked_again(platform: Answering, clock: Clock, error: VerdigrisError) -> None:
     """An answer is no failure."""
     with pytest.raises(type(error)):
-        back.persist(attempts(error), tools(platform))
+        rollback.persist(attempts(error), tools(platform))
     assert clock.waits == 0
 
 
@@ -285,7 +285,7 @@ def test_users_move_to_a_color_that_was_made_to_serve(platform: Answering, clock
     before, moved = old(platform), platform.live()
     platform.retire(Color.BLUE)
     failing(platform, PlatformError("no"), moment="stand_up")
-    since, observation = back.move(before, moved, made_record(generation=2), tools(platform))
+    since, observation = rollback.move(before, moved, made_record(generation=2), tools(platform))
     assert (platform.live().color, platform.live().identity) == (Color.BLUE, before.identity)
     assert (since, observation.complete) == (1.0, True)
 
@@ -294,14 +294,14 @@ def test_a_look_at_users_that_fails_is_repeated(platform: Answering, clock: Cloc
     """They were moved, and one write is enough."""
     platform.faults["observe"] = PlatformError("no")
     clock.meanwhile = lambda waits: platform.faults.clear() if waits == 2 else None
-    since, observation = back.move(old(platform), platform.live(), made_record(generation=2), tools(platform))
+    since, observation = rollback.move(old(platform), platform.live(), made_record(generation=2), tools(platform))
     assert (since, observation.complete, platform.effects["switch"], clock.waits) == (0.0, True, 1, 2)
 
 
 def ended(platform: FakePlatform, *, first: bool = False) -> tuple[object, list[tuple[str, str]]]:
     """The outcome of a way back, and its objections."""
     record = made_record(TWO, 2, live=None if first else old(platform), candidate=Color.GREEN, switched=True)
-    *_, last = back.back(record, tools(platform), platform.live())
+    *_, last = rollback.back(record, tools(platform), platform.live())
     return last.outcome, [(one.rule, one.text) for one in last.objections]
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from deploy.back import restore
-from deploy.errors import Conflict, NotReady
-from deploy.model import Color, Deployment
-from deploy.platform.base import Answer
-from deploy.platform.fake import FakePlatform
-from deploy.release import candidate_of, drain, keep
-from deploy.settings import WatchSettings
-from deploy.tools import Tools
-from deploy.watch_policy import View, objections
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Shop
 from tests.unit.made import deployment, record, release, sample, view
+from verdigris.errors import Conflict, NotReady
+from verdigris.flow.blue_green import candidate_of, drain, keep
+from verdigris.flow.context import Tools
+from verdigris.flow.rollback import restore
+from verdigris.model import Color, Deployment
+from verdigris.platform.base import Answer
+from verdigris.settings import WatchSettings
+from verdigris.testing import FakePlatform
+from verdigris.watch.rules import View, objections
 
 ONE, TWO, _ = GOOD
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy.platform.kubernetes.journal import ClusterJournal
 from tests.trouble.planted import RAISED
+from verdigris.platform.kubernetes.journal import ClusterJournal
 
 SECONDS = 1
 FAILING = 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.platform.kubernetes.secrets import known, named
+from verdigris.platform.kubernetes.secrets import known, named
 
 
 def secret(**data: str | bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deploy.platform.kubernetes.configuration import Configuration
+from verdigris.platform.kubernetes.configuration import Configuration
 
 OWN = "shop/app"
 

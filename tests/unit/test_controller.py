@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli.overview import exit_status, seen
-from deploy.controller import Controller
-from deploy.errors import Conflict, ExitStatus, PlatformError, Refused
-from deploy.model import Color, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.rolling import by_strategy
-from deploy.settings import load
 from tests.unit.flow import BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop
 from tests.unit.made import record as made_record
+from verdigris.cli.overview import exit_status, seen
+from verdigris.controller import Controller
+from verdigris.errors import Conflict, ExitStatus, PlatformError, Refused
+from verdigris.flow.rolling import by_strategy
+from verdigris.model import Color, Outcome, Record, Step
+from verdigris.settings import load
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 SETTINGS = """

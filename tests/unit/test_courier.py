@@ -12,13 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy import __version__, courier
-from deploy.bundle import LIMIT, bundle
-from deploy.cli.chosen import with_runner
-from deploy.errors import SettingsError, UsageError
-from deploy.frames import Frame, Reader
-from deploy.job import variables
-from deploy.settings import Settings, load
+from verdigris import __version__
+from verdigris.cli.chosen import with_runner
+from verdigris.errors import SettingsError, UsageError
+from verdigris.settings import Settings, load
+from verdigris.suites.job import pod_agent
+from verdigris.suites.job.bundle import LIMIT, bundle
+from verdigris.suites.job.log_frames import Frame, Reader
+from verdigris.suites.job.runner import variables
 
 SETTINGS = """
 application = "shop"
@@ -71,8 +72,8 @@ def started(project: Settings, tmp_path: Path, program: str) -> "subprocess.Pope
     """The courier with a program in place of pytest."""
     packed = tmp_path / "project.tar.gz"
     packed.write_bytes(bundle(project, "far"))
-    words = ["-m", "deploy.courier", str(tmp_path / "work"), str(packed), sys.executable, "-c", program]
-    env = {**os.environ, "PYTHONPATH": str(Path(courier.__file__).parents[1])}
+    words = ["-m", "verdigris.suites.job.pod_agent", str(tmp_path / "work"), str(packed), sys.executable, "-c", program]
+    env = {**os.environ, "PYTHONPATH": str(Path(pod_agent.__file__).parents[3])}
     return subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, env=env)
 
 
@@ -188,7 +189,7 @@ HOSTILE = {
     "PYTHONOPTIMIZE": "1",
     "PYTHONSTARTUP": "/other.py",
     "PYTHONWARNINGS": "ignore",
-    "PYTHONPATH": str(Path(courier.__file__).parents[1]) + ":/other",
+    "PYTHONPATH": str(Path(pod_agent.__file__).parents[3]) + ":/other",
     "COVERAGE_PROCESS_START": "x",
 }
 WANTED = {"DATABASE_URL": "postgresql://x", "VERDIGRIS_EXPECT": "color=blue", "HOME": "/home"}
@@ -200,11 +201,11 @@ def test_the_suite_in_a_pod_gets_the_variables_of_an_allow_list(
     """What an image or a manifest sets for pytest or Python does not reach it; what the settings name does."""
     for name, value in {**HOSTILE, **WANTED}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv(courier.VARIABLES, "DATABASE_URL,VERDIGRIS_EXPECT,NOT_THERE")
+    monkeypatch.setenv(pod_agent.VARIABLES, "DATABASE_URL,VERDIGRIS_EXPECT,NOT_THERE")
     output, _ = started(project, tmp_path, SHOWS).communicate(timeout=60)
     seen = json.loads(files(Reader().take(output.splitlines()))["output.log"])
     assert {name: seen.get(name) for name in WANTED} == WANTED
-    assert seen["PYTHONPATH"] == str(Path(courier.__file__).parents[1])
+    assert seen["PYTHONPATH"] == str(Path(pod_agent.__file__).parents[3])
     assert not {name for name in seen if name.startswith(("PYTEST", "COVERAGE"))}
     assert {name for name in seen if name.startswith("PYTHON")} == {"PYTHONPATH"}
 
@@ -215,8 +216,8 @@ def test_a_secret_names_what_a_suite_knows_and_nothing_that_changes_python() -> 
         "data": {"DATABASE_URL": "eA==", "PYTEST_ADDOPTS": "eA==", "PYTHONOPTIMIZE": "MQ==", "LD_PRELOAD": "eA=="}
     }
     given = variables({"VERDIGRIS_EXPECT": "color=blue"}, secret, {"SHOP_DB"})
-    assert given == {"VERDIGRIS_EXPECT": "color=blue", courier.VARIABLES: "DATABASE_URL,SHOP_DB,VERDIGRIS_EXPECT"}
-    assert variables({"A": "b"}, None, set()) == {"A": "b", courier.VARIABLES: "A"}
+    assert given == {"VERDIGRIS_EXPECT": "color=blue", pod_agent.VARIABLES: "DATABASE_URL,SHOP_DB,VERDIGRIS_EXPECT"}
+    assert variables({"A": "b"}, None, set()) == {"A": "b", pod_agent.VARIABLES: "A"}
 
 
 LEAVES = """

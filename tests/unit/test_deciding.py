@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy import safeguard
-from deploy.errors import Conflict, ExitStatus, PlatformError
-from deploy.journal import Journal, JournalFile
-from deploy.model import Color, Deployment, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.safeguard import Reserve, Safeguard, _users_met
-from deploy.tools import Tools
 from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, ExitStatus, PlatformError
+from verdigris.flow import safeguard
+from verdigris.flow.context import Tools
+from verdigris.flow.safeguard import Reserve, Safeguard, _users_met
+from verdigris.model import Color, Deployment, Outcome, Record, Step
+from verdigris.state.journal import Journal, JournalFile
+from verdigris.testing import FakePlatform
 
 ONE, TWO, _ = GOOD
 BLUE, GREEN = Color.BLUE, Color.GREEN

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.cli.drifting import drifted
-from deploy.drift import Side, compared, facts, unused
-from deploy.errors import SettingsError, UsageError
-from deploy.paths import matches, parts, said
-from deploy.settings import load
+from verdigris.cli.drifting import drifted
+from verdigris.drift.compare import Side, compared, facts, unused
+from verdigris.errors import SettingsError, UsageError
+from verdigris.settings import load
+from verdigris.settings.drift_paths import matches, parts, said
 
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]

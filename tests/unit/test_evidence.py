@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from deploy.evidence import Evidence, LeftOut, Started, Warned, parse, read
-from deploy.model import Value
-from deploy.policy import objections
 from tests.unit.made import IDS, case, evidence, ran
+from verdigris.model import Value
+from verdigris.suites.evidence import Evidence, LeftOut, Started, Warned, parse, read
+from verdigris.suites.rules import objections
 
 
 def written(*lines: Value) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.errors import Conflict, ExitStatus, PlatformError, UsageError
-from deploy.model import Color, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.release import release
-from deploy.rolling import by_strategy
 from tests.unit.flow import BAD_MIGRATION, BAD_START, BAD_SUITE, BAD_WATCH, GOOD, SUITES, Killed, Shop, moments
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, ExitStatus, PlatformError, UsageError
+from verdigris.flow.blue_green import release
+from verdigris.flow.rolling import by_strategy
+from verdigris.model import Color, Outcome, Record, Step
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.frames import CHUNK, MARK, Frame, Reader, grown, harmless, line
+from verdigris.suites.job.log_frames import CHUNK, MARK, Frame, Reader, grown, harmless, line
 
 NAMES = st.sampled_from(["evidence.jsonl", "output.log", "artifacts/test-one/test-failed-1.png"])
 LONG = st.sampled_from([CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1]).map(lambda size: (b"\xffline\n" * size)[:size])

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy import guardian as guardian_module
-from deploy.guardian import Guardian, Worker
-from deploy.holder import end, holder_of
-from deploy.journal import Journal, JournalFile
-from deploy.model import Step
 from tests.unit.made import record
+from verdigris.guardian import process as guardian_module
+from verdigris.guardian.process import Guardian, Worker
+from verdigris.model import Step
+from verdigris.state.journal import Journal, JournalFile
+from verdigris.state.lock_holder import end, holder_of
 
 HOLD = """
 import sys
 from pathlib import Path
-from deploy.journal import JournalFile
+from verdigris.state.journal import JournalFile
 with JournalFile(Path(sys.argv[1])).lock(sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deploy.errors import PlatformError, Refused
-from deploy.journal import Confirmed, Journal, JournalFile, actor, write_durably
-from deploy.model import SCHEMA, Step
 from tests.unit.made import deployment, record
+from verdigris.errors import PlatformError, Refused
+from verdigris.model import SCHEMA, Step
+from verdigris.state.journal import Confirmed, Journal, JournalFile, actor, write_durably
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from deploy.journal import JournalFile
+from verdigris.state.journal import JournalFile
 with JournalFile(Path(sys.argv[1])).lock("release of 9.9.9"):
     print("held", flush=True)
     time.sleep(60)

@@ -13,10 +13,10 @@ from typing import cast
 import psutil
 import pytest
 
-from deploy import lifeline
-from deploy.child import LocalRunner
-from deploy.platform import Platform
-from deploy.runner import Task
+from verdigris.platform import Platform
+from verdigris.suites import parent_watch
+from verdigris.suites.process_runner import LocalRunner
+from verdigris.suites.runner import Task
 
 NAP = "import os, time; open({path!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(300)"
 SESSION = "subprocess.Popen([sys.executable, '-c', NAP], start_new_session=True)"
@@ -109,7 +109,7 @@ def test_what_a_suite_leaves_is_ended_with_it(tmp_path: Path, naps: Path, escape
     assert pids(naps)
     assert not any(map(alive, pids(naps)))
     assert output.startswith("done\n")
-    assert lifeline.SAID in output
+    assert parent_watch.SAID in output
 
 
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
@@ -125,7 +125,7 @@ def test_a_suite_that_kills_its_lifeline_is_found_by_its_mark(
     tmp_path: Path, naps: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed or stopped by the suite: the run was ended by a signal, and what carries its mark is swept."""
-    monkeypatch.setattr("deploy.child._PATIENCE", 0.5)
+    monkeypatch.setattr("verdigris.suites.process_runner._PATIENCE", 0.5)
     after = tmp_path / "after"
     then = f"os.kill(os.getppid(), signal.{how}); pathlib.Path({str(after)!r}).write_text('1'); time.sleep(300)"
     status, _, _ = run(tmp_path, program(naps, SESSION, then), until=after if how == "SIGSTOP" else None)
@@ -136,8 +136,8 @@ def test_a_suite_that_kills_its_lifeline_is_found_by_its_mark(
 STARTER = """
 import sys, time
 from pathlib import Path
-from deploy.child import LocalRunner
-from deploy.runner import Task
+from verdigris.suites.process_runner import LocalRunner
+from verdigris.suites.runner import Task
 folder = Path(sys.argv[1])
 with LocalRunner(None, folder).start(Task("smoke", folder, lambda place: [place.python, "-c", sys.argv[2]], {}, 30)):
     time.sleep(300)
@@ -166,7 +166,7 @@ def test_what_is_not_the_suites_is_left(tmp_path: Path, naps: Path) -> None:
     other = tmp_path / "other"
     other.write_text("")
     stays = subprocess.Popen(
-        [sys.executable, "-c", NAP.format(path=str(other))], env=os.environ | {lifeline.MARK: "another"}
+        [sys.executable, "-c", NAP.format(path=str(other))], env=os.environ | {parent_watch.MARK: "another"}
     )
     try:
         run(tmp_path, program(naps, SESSION, "time.sleep(300)"), until=naps)

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from deploy.model import Color, Outcome
 from tests.unit.flow import BAD_START, BAD_SUITE, BAD_WATCH, GOOD, Killed, Shop
+from verdigris.model import Color, Outcome
 
 ANY = st.sampled_from((*GOOD, BAD_SUITE, BAD_WATCH, BAD_START))
 MOMENT = st.one_of(st.none(), st.integers(0, 12))

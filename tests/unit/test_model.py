@@ -7,9 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deploy.errors import ExitStatus
-from deploy.model import COLORS, Color, Identity, Kind, Objection, Step, described, exit_status_of, same_identity
 from tests.unit.made import EXPECTED, OTHER, record
+from verdigris.errors import ExitStatus
+from verdigris.model import (
+    COLORS,
+    Color,
+    Identity,
+    Kind,
+    Objection,
+    Step,
+    described,
+    exit_status_of,
+    same_identity,
+)
 
 WORD = st.text(st.characters(codec="ascii", exclude_characters=";=", categories=("L", "N", "P", "S")), min_size=1)
 

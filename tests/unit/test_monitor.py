@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy import monitor
-from deploy.model import Color, Deployment, Objection
-from deploy.platform import Address
-from deploy.platform.fake import FakePlatform
-from deploy.probe import Probe
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
 from tests.unit.flow import GOOD, VERSIONS, Shop
 from tests.unit.made import OTHER
+from verdigris.model import Color, Deployment, Objection
+from verdigris.platform import Address
+from verdigris.settings import WatchSettings
+from verdigris.testing import FakePlatform
+from verdigris.watch import monitor
+from verdigris.watch.probe import Probe
+from verdigris.watch.samples import Sample
 
 Watch = Callable[[list[Sample]], tuple[Objection, ...]]
 BEFORE, SINCE = 6, 7

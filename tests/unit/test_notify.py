@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy import notify as notify_module
-from deploy.model import Kind, Objection, Record
-from deploy.notify import notify
-from deploy.platform.local.process import wait_until
-from deploy.redact import Redactor
-from deploy.settings import Environment, SecretReference
 from tests.unit.made import record
+from verdigris.model import Kind, Objection, Record
+from verdigris.platform.local.process import wait_until
+from verdigris.redaction.redactor import Redactor
+from verdigris.reporting import notify as notify_module
+from verdigris.reporting.notify import notify
+from verdigris.settings import Environment, SecretReference
 
 WRITES = 'import json, os, sys; json.dump({"env": dict(os.environ), "said": json.load(sys.stdin)}, open("told", "w"))'
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy import back, recovery
-from deploy import tools as deploy_tools
-from deploy.errors import NotReady, PlatformError
-from deploy.model import Color, Deployment, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.tools import Tools
 from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
+from verdigris.errors import NotReady, PlatformError
+from verdigris.flow import context as deploy_tools
+from verdigris.flow import recovery, rollback
+from verdigris.flow.context import Tools
+from verdigris.model import Color, Deployment, Outcome, Record, Step
+from verdigris.testing import FakePlatform
 
 ONE, TWO, _ = GOOD
 BLUE, GREEN = Color.BLUE, Color.GREEN
@@ -51,7 +51,7 @@ class Looking(Users):
 @pytest.fixture
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
     """Blue holds 1.0.0, kept; green 1.1.0, which has the users; both verified. No pause takes its time."""
-    for module in (back, deploy_tools):
+    for module in (rollback, deploy_tools):
         monkeypatch.setattr(module, "time", Clock())
     platform = Kept(tmp_path, VERSIONS)
     for generation, (color, version) in enumerate(((BLUE, ONE), (GREEN, TWO)), 1):

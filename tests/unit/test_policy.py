@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.evidence import OUTCOMES, SELECTION, Closed, CollectError, Evidence, LeftOut, Stranger, Tested, Warned
-from deploy.model import Kind, Objection
-from deploy.policy import MOST, RULES, Case, folded, objections
-from deploy.settings import AllowedSkip
 from tests.unit.made import EXPECTED, IDS, OTHER, TODAY, case, collected, evidence, ran
+from verdigris.model import Kind, Objection
+from verdigris.settings import AllowedSkip
+from verdigris.suites.evidence import (
+    OUTCOMES,
+    SELECTION,
+    Closed,
+    CollectError,
+    Evidence,
+    LeftOut,
+    Stranger,
+    Tested,
+    Warned,
+)
+from verdigris.suites.rules import MOST, RULES, Case, folded, objections
 
 FIRST = IDS[0]
 ALLOWED = AllowedSkip(test=FIRST, owner="somebody", expires=TODAY)
@@ -159,7 +169,7 @@ def test_a_case_is_caught_by_its_rule_alone(rule: str, bad: Case) -> None:
 def test_without_its_rule_a_bad_case_goes_through(monkeypatch: pytest.MonkeyPatch, rule: str, bad: Case) -> None:
     """No other rule stands in for the one that is taken out."""
     others = {name: one for name, one in RULES.items() if name != rule}  # a copy, for the order of the table matters
-    monkeypatch.setattr("deploy.policy.RULES", others)
+    monkeypatch.setattr("verdigris.suites.rules.RULES", others)
     assert objections(bad) == ()
 
 

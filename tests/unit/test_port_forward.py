@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from deploy.platform.kubernetes.forward import Forward
 from tests.trouble.planted import RAISED, descriptors
+from verdigris.platform.kubernetes.port_forward import Forward
 
 
 @contextmanager

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import forms
-from deploy.cli import main
-from deploy.cli.console import Console
-from deploy.printable import clean, in_json, shown
-from deploy.settings import SecretReference
+from verdigris.cli import main
+from verdigris.cli.console import Console
+from verdigris.redaction import forms
+from verdigris.redaction.printable import clean, in_json, shown
+from verdigris.settings import SecretReference
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_json_for_scripts_is_the_same_and_obeyed_by_nobody() -> None:
 def test_what_a_process_has_read_as_a_secret_it_does_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error quotes the last lines of a log, wherever it is caught."""
     monkeypatch.setattr(forms, "READ", set())
-    monkeypatch.setattr("deploy.tables.READ", forms.READ)
+    monkeypatch.setattr("verdigris.settings.tables.READ", forms.READ)
     monkeypatch.setenv("DSN", "postgresql://app:s3cr3t-canary-01@db/x")
     SecretReference(from_env="DSN").read(Path())
     assert shown("cannot connect: s3cr3t-canary-01") == "cannot connect: [secret]"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy import recovery
-from deploy.errors import PlatformError, Refused, UsageError
-from deploy.journal import Journal
-from deploy.model import COLORS, Color, Deployment, Kind, Objection, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.platform.fake.world import Place
-from deploy.tools import Tools
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import deployment
 from tests.unit.made import record as made_record
+from verdigris.errors import PlatformError, Refused, UsageError
+from verdigris.flow import recovery
+from verdigris.flow.context import Tools
+from verdigris.model import COLORS, Color, Deployment, Kind, Objection, Outcome, Record, Step
+from verdigris.state.journal import Journal
+from verdigris.testing import FakePlatform
+from verdigris.testing.world import Place
 
 ONE, TWO, THREE = GOOD
 BLUE, GREEN, LIVE = Color.BLUE, Color.GREEN, Color.LIVE

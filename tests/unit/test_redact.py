@@ -15,11 +15,13 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from deploy import evidence, scrub
-from deploy.evidence import Closed, Collected, Exchange, Tested
-from deploy.forms import known, weak
-from deploy.redact import Redactor, secrets
-from deploy.settings import load
+from verdigris.redaction import folders
+from verdigris.redaction.forms import known, weak
+from verdigris.redaction.redactor import Redactor
+from verdigris.settings import load
+from verdigris.settings.secrets import secrets
+from verdigris.suites import evidence
+from verdigris.suites.evidence import Closed, Collected, Exchange, Tested
 
 SECRET = 'nightly "tide"/7f3a+<91>&\\caf\u00e9'
 PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(
@@ -211,7 +213,7 @@ def test_every_reference_of_the_settings_is_known(tmp_path: Path, monkeypatch: p
 def test_a_secret_across_the_border_of_two_chunks_is_found(tmp_path: Path) -> None:
     """A file is read in chunks: wherever a border falls, the secret is whole in one of them."""
     secret = "s3cr3t-canary-0123456"
-    from deploy.archives import CHUNK
+    from verdigris.redaction.archives import CHUNK
 
     for at in range(CHUNK - len(secret) - 2, CHUNK + 3, 4):
         (tmp_path / f"{at}.bin").write_bytes(b"\0" * at + secret.encode() + b"\0" * 90)
@@ -232,7 +234,7 @@ def test_a_huge_file_without_content_costs_nothing_and_is_said(tmp_path: Path) -
     (said,) = Redactor(["s3cr3t-canary-01"]).files(tmp_path)
     assert time.monotonic() - began < 2
     assert said == "dump.bin: 21,475 MB, more than the 200 MB that are looked through; removed"
-    assert said in (tmp_path / scrub.NOTE).read_text()
+    assert said in (tmp_path / folders.NOTE).read_text()
     assert not (tmp_path / "dump.bin").exists()
     assert (tmp_path / "note.txt").read_text() == "[secret]"
 
@@ -259,7 +261,7 @@ def test_what_is_no_plain_file_is_not_kept_and_said(tmp_path: Path) -> None:
     assert {line.split(":")[0] for line in said} == {"pipe", "link.txt", "loop", "socket"}
     assert (outside / "theirs.txt").read_text() == "s3cr3t-canary-01"
     assert (folder / "hard.txt").read_text() == "[secret]"
-    assert sorted(path.name for path in folder.iterdir()) == ["hard.txt", scrub.NOTE]
+    assert sorted(path.name for path in folder.iterdir()) == ["hard.txt", folders.NOTE]
 
 
 def test_names_of_files_and_folders_are_redacted(tmp_path: Path) -> None:
@@ -317,7 +319,7 @@ def test_an_archive_that_cannot_be_looked_at_is_not_kept(tmp_path: Path) -> None
     said = Redactor(["s3cr3t-canary-01"]).files(tmp_path)
     assert time.monotonic() - began < 20
     assert {line.split(":")[0] for line in said} == {"bomb.zip", "broken.zip", "nested.zip"}
-    assert [path.name for path in tmp_path.iterdir()] == [scrub.NOTE]
+    assert [path.name for path in tmp_path.iterdir()] == [folders.NOTE]
 
 
 def test_what_time_does_not_suffice_for_is_not_kept(tmp_path: Path) -> None:

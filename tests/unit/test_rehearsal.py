@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import NotReady, SettingsError
-from deploy.model import COLORS, Color
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.rehearsal import Rehearsals
-from deploy.platform.kubernetes.schema import largest
-from deploy.settings import DatabaseSettings
 from tests.unit.made import deployment
+from verdigris.errors import NotReady, SettingsError
+from verdigris.model import COLORS, Color
+from verdigris.platform.kubernetes.database import largest
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.rehearsal import Rehearsals
+from verdigris.settings import DatabaseSettings
 
 K8S = Path(__file__).resolve().parents[2] / "k8s"
 REFERENCE = {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "copy", "key": "live"}}}

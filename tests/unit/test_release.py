@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import release
-from deploy.errors import Conflict
-from deploy.model import Color, Deployment, Kind, Record
-from deploy.platform.fake import FakePlatform
-from deploy.tools import Tools
 from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict
+from verdigris.flow import blue_green
+from verdigris.flow.context import Tools
+from verdigris.model import Color, Deployment, Kind, Record
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 DRAIN = 8
@@ -69,7 +69,7 @@ def platform(tmp_path: Path) -> Asked:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of a drain."""
     clock = Clock()
-    monkeypatch.setattr(release, "time", clock)
+    monkeypatch.setattr(blue_green, "time", clock)
     return clock
 
 
@@ -104,7 +104,7 @@ def edit(platform: FakePlatform, color: Color) -> None:
 
 def test_the_candidate_is_what_stands_in_its_color(platform: Asked) -> None:
     """As it was released."""
-    assert release.candidate_of(candidate(platform), platform) == standing(platform, Color.GREEN)
+    assert blue_green.candidate_of(candidate(platform), platform) == standing(platform, Color.GREEN)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_candidate_that_is_not_there_any_more_is_a_conflict(
     record = candidate(platform)
     spoil(platform)
     with pytest.raises(Conflict, match="the candidate in green is gone or is another release"):
-        release.candidate_of(record, platform)
+        blue_green.candidate_of(record, platform)
 
 
 def test_a_release_without_a_color_has_no_candidate(platform: Asked) -> None:
     """Nobody was asked where it stands."""
     with pytest.raises(Conflict, match="the candidate in None is gone"):
-        release.candidate_of(candidate(platform).with_changes(candidate=None), platform)
+        blue_green.candidate_of(candidate(platform).with_changes(candidate=None), platform)
 
 
 CHANGED = [
@@ -170,7 +170,7 @@ def test_a_candidate_is_the_same_process_and_the_same_release_after_its_suites(
     record, deployment = candidate(platform), standing(platform, Color.GREEN)
     instance = platform.health(Color.GREEN).instance
     spoil(platform)
-    found = release._same_process(record, tools(platform), deployment, instance).objections
+    found = blue_green._same_process(record, tools(platform), deployment, instance).objections
     assert tuple((one.rule, one.kind, one.text) for one in found) == said
 
 
@@ -178,7 +178,7 @@ def test_a_candidate_that_is_gone_after_its_watch_is_not_confirmed(platform: Ask
     """Nothing stands where users are."""
     record, deployment = candidate(platform), standing(platform, Color.GREEN)
     platform.retire(Color.GREEN)
-    found = release._same_release(record, platform, deployment).objections
+    found = blue_green._same_release(record, platform, deployment).objections
     assert [one.text for one in found] == ["what stands in green was changed by somebody meanwhile: it is nothing"]
 
 
@@ -189,7 +189,7 @@ def last_look(platform: FakePlatform, record: Record, act: Callable[[], object] 
     """The length of the candidate's log, and what the probe was asked."""
     traffic, probe = platform.live(), Looking(platform)
     act()
-    logged = release._before_switch(record, tools(platform), traffic, probe)
+    logged = blue_green._before_switch(record, tools(platform), traffic, probe)
     return logged, probe
 
 
@@ -261,7 +261,7 @@ def test_a_color_is_drained_when_it_was_quiet_three_times_in_a_row(
 ) -> None:
     """Or when its time is over, to the second; it is asked once more then, for what is left."""
     platform.open = open_requests
-    release.drain(candidate(platform), standing(platform, Color.BLUE), tools(platform))
+    blue_green.drain(candidate(platform), standing(platform, Color.BLUE), tools(platform))
     assert (platform.asked, clock.waits) == (asked + 1, asked)
 
 
@@ -283,7 +283,7 @@ def test_an_old_color_is_retired_only_if_it_is_drained_and_there_is_no_window(
     platform.open = open_requests
     platform.move(Color.GREEN)
     record = candidate(platform)
-    drained = release.drain(record, standing(platform, Color.BLUE), tools(platform, rollback_window=window))
+    drained = blue_green.drain(record, standing(platform, Color.BLUE), tools(platform, rollback_window=window))
     assert list(drained.notes) == notes
     left = platform.standing(Color.BLUE)
     assert (left.kept_until is not None if left is not None else None) == (True if stays else None)
@@ -296,7 +296,7 @@ def test_an_old_color_is_kept_for_the_window_from_now_on(platform: Asked) -> Non
     """What is remembered is what is said, in UTC, and all else that is known of it stays."""
     before = standing(platform, Color.BLUE)
     earliest = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=WINDOW)
-    text = release.keep(before, tools(platform))
+    text = blue_green.keep(before, tools(platform))
     latest = datetime.now(UTC) + timedelta(seconds=WINDOW)
     assert text.endswith("Z")
     assert earliest <= datetime.fromisoformat(text) <= latest
@@ -308,5 +308,5 @@ def test_a_color_in_which_nothing_stands_is_not_remembered(platform: Asked) -> N
     before = standing(platform, Color.BLUE)
     platform.move(Color.GREEN)
     platform.retire(Color.BLUE)
-    release.keep(before, tools(platform))
+    blue_green.keep(before, tools(platform))
     assert platform.standing(Color.BLUE) is None

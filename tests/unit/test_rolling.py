@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy import rolling
-from deploy.errors import Conflict, PlatformError
-from deploy.model import Color, Deployment, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.tools import Tools
 from tests.unit.flow import ENVIRONMENT, GOOD, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, PlatformError
+from verdigris.flow import rolling
+from verdigris.flow.context import Tools
+from verdigris.model import Color, Deployment, Outcome, Record, Step
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 LIVE = Color.LIVE

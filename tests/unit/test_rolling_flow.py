@@ -5,14 +5,6 @@ from typing import Any
 
 import pytest
 
-from deploy.controller import Controller
-from deploy.errors import Conflict, ExitStatus, NotReady, PlatformError, UsageError, VerdigrisError
-from deploy.model import Color, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.recovery import idle_color
-from deploy.rolling import roll
-from deploy.settings import Settings
-from deploy.tools import Signals
 from tests.unit.flow import (
     BAD_MIGRATION,
     BAD_START,
@@ -27,6 +19,14 @@ from tests.unit.flow import (
 )
 from tests.unit.made import deployment
 from tests.unit.made import record as made_record
+from verdigris.controller import Controller
+from verdigris.errors import Conflict, ExitStatus, NotReady, PlatformError, UsageError, VerdigrisError
+from verdigris.flow.context import Signals
+from verdigris.flow.recovery import idle_color
+from verdigris.flow.rolling import roll
+from verdigris.model import Color, Outcome, Record, Step
+from verdigris.settings import Settings
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 LIVE = Color.LIVE

@@ -5,17 +5,17 @@ from functools import partial
 
 import pytest
 
-from deploy.errors import Conflict, PlatformError
-from deploy.journal import Confirmed
-from deploy.model import Color, Kind, Outcome, Record, Step
-from deploy.platform.fake import FakePlatform
-from deploy.recovery import previous, recover, rollback
-from deploy.rolling import by_strategy
-from deploy.safeguard import Reserve, Safeguard
-from deploy.tools import Flow, Tools
 from tests.trouble.planted import RAISED, Proxy, Trouble, raising
 from tests.unit.flow import BAD_WATCH, GOOD, SUITES, Shop
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, PlatformError
+from verdigris.flow.context import Flow, Tools
+from verdigris.flow.recovery import previous, recover, rollback
+from verdigris.flow.rolling import by_strategy
+from verdigris.flow.safeguard import Reserve, Safeguard
+from verdigris.model import Color, Kind, Outcome, Record, Step
+from verdigris.state.journal import Confirmed
+from verdigris.testing import FakePlatform
 
 ONE, TWO, THREE = GOOD
 Run = Callable[[Shop, Trouble], Record]

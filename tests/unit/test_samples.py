@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy import probe as probe_module
-from deploy.platform import Address
-from deploy.probe import Probe
-from deploy.samples import read
 from tests.unit.clock import Clock
 from tests.unit.made import EXPECTED, OTHER, sample
+from verdigris.platform import Address
+from verdigris.watch import probe as probe_module
+from verdigris.watch.probe import Probe
+from verdigris.watch.samples import read
 
 
 @pytest.mark.parametrize(

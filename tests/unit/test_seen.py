@@ -1,11 +1,11 @@
 """What a watch keeps of what it saw: all that is bad, the last windows of what is good."""
 
-from deploy.monitor import Seen
-from deploy.platform.base import Health
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
-from deploy.watch_policy import View
 from tests.unit.made import EXPECTED, OTHER, sample
+from verdigris.platform.base import Health
+from verdigris.settings import WatchSettings
+from verdigris.watch.monitor import Seen
+from verdigris.watch.rules import View
+from verdigris.watch.samples import Sample
 
 HEALTH = Health(running=True)
 DUE = 10

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deploy.errors import SettingsError, UsageError
-from deploy.settings import SIZE_LIMIT, SecretReference, Settings, find, load
+from verdigris.errors import SettingsError, UsageError
+from verdigris.settings import SIZE_LIMIT, SecretReference, Settings, find, load
 
 REPOSITORY = Path(__file__).parents[2]
 LOCAL = """\

@@ -6,8 +6,8 @@ from pathlib import Path
 
 IMPORTS = """
 import os, signal, sys, threading, time
-from deploy.errors import Interrupted
-from deploy.tools import Signals, taking_signals
+from verdigris.errors import Interrupted
+from verdigris.flow.context import Signals, taking_signals
 
 signals = Signals()
 with taking_signals(signals.receive):

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import tools
-from deploy.errors import Conflict, ExitStatus, Interrupted, NotReady, PlatformError, Refused, UsageError
-from deploy.model import Color, Kind, Objection, Outcome, Step
-from deploy.platform.fake import FakePlatform
-from deploy.tools import Tools, finish, stopped, take_along, tolerate
 from tests.unit.clock import Clock
 from tests.unit.flow import ENVIRONMENT, VERSIONS, Gate, Users
 from tests.unit.made import record as made_record
+from verdigris.errors import Conflict, ExitStatus, Interrupted, NotReady, PlatformError, Refused, UsageError
+from verdigris.flow import context
+from verdigris.flow.context import Tools, finish, stopped, take_along, tolerate
+from verdigris.model import Color, Kind, Objection, Outcome, Step
+from verdigris.testing import FakePlatform
 
 
 def acting(platform: FakePlatform, told: list[str]) -> Tools:
@@ -90,7 +90,7 @@ def test_a_run_that_broke_off_before_users_moved_says_what_it_came_to(
 def test_what_must_run_once_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For as long as the platform gives it."""
     clock, platform = Clock(), FakePlatform(tmp_path, VERSIONS)
-    monkeypatch.setattr(tools, "time", clock)
+    monkeypatch.setattr(context, "time", clock)
     platform.following, told = 3, []
     take_along(Color.BLUE, acting(platform, told))
     assert (platform.following, clock.waits, told) == (0, 3, [])

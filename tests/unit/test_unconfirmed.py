@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from deploy.model import Color, Deployment, Kind, Moment, Objection, Outcome, Record, Step, Traffic
-from deploy.unconfirmed import Unconfirmed, after, left_by, users_since
 from tests.unit.made import deployment, record, release
+from verdigris.model import Color, Deployment, Kind, Moment, Objection, Outcome, Record, Step, Traffic
+from verdigris.state.unconfirmed import Unconfirmed, after, left_by, users_since
 
 BLUE, GREEN, LIVE = Color.BLUE, Color.GREEN, Color.LIVE
 BEFORE = deployment(BLUE, "1.0.0")

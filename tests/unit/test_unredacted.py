@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import keeper
-from deploy.redact import Redactor
-from deploy.unredacted import BROUGHT, PREFIX, Unredacted, clean_left, unredacted
+from verdigris.redaction.redactor import Redactor
+from verdigris.suites import folder_keeper
+from verdigris.suites.unredacted import BROUGHT, PREFIX, Unredacted, clean_left, unredacted
 
 SECRET = "s3cr3t-canary-42"
 
@@ -116,7 +116,7 @@ def test_the_keeper_waits_for_those_that_end_the_suite(tmp_path: Path) -> None:
     held = os.open(folder, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     theirs, ours = os.pipe()
-    words = [sys.executable, "-I", "-S", keeper.__file__, str(theirs), str(folder)]
+    words = [sys.executable, "-I", "-S", folder_keeper.__file__, str(theirs), str(folder)]
     with subprocess.Popen(words, pass_fds=(theirs,)) as process:
         os.close(theirs)
         os.close(ours)

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.model import Kind
-from deploy.platform.base import Health
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
-from deploy.watch_policy import RULES, View, objections
 from tests.unit.made import EXPECTED, OTHER, sample, view
+from verdigris.model import Kind
+from verdigris.platform.base import Health
+from verdigris.settings import WatchSettings
+from verdigris.watch.rules import RULES, View, objections
+from verdigris.watch.samples import Sample
 
 GOOD = view().samples
 SLOW = tuple(sample(milliseconds=500) for _ in range(10))

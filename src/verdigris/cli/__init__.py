@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deploy import __version__
-from deploy.errors import ExitStatus, VerdigrisError
-from deploy.printable import in_json, shown
-from deploy.private import fill_standard
+from verdigris import __version__
+from verdigris.errors import ExitStatus, VerdigrisError
+from verdigris.private_files import fill_standard
+from verdigris.redaction.printable import in_json, shown
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from deploy.model import Record
-    from deploy.settings import Settings
+    from verdigris.model import Record
+    from verdigris.settings import Settings
 
 _STATUSES = "\b\nExit status of a release:\n" + "\n".join(
     f"  {int(status):>2}  {status.meaning}" for status in ExitStatus
@@ -46,7 +46,7 @@ def _runner(command: Any) -> Any:
 
 
 def _settings(path: Path | None) -> "Settings":
-    from deploy import settings
+    from verdigris import settings
 
     return settings.load(path)
 
@@ -65,7 +65,7 @@ def verdigris() -> None:
 @_options
 def up(environment: str, settings: Path | None) -> None:
     """Bring an environment up, and restore what stood in it."""
-    from deploy.platform import open_platform
+    from verdigris.platform import open_platform
 
     platform = open_platform(_settings(settings), environment)
     with platform.journal.lock("up"):
@@ -83,9 +83,9 @@ def down(environment: str, settings: Path | None, confirm: str | None, *, forget
     While users are on a release that was neither confirmed nor asked for by a rollback, this is refused, because it
     would stop the one that they have to go back to as well; with --forget nobody goes back.
     """
-    from deploy.alarm import refusal
-    from deploy.errors import PlatformError, Refused, UsageError
-    from deploy.platform import open_platform
+    from verdigris.errors import PlatformError, Refused, UsageError
+    from verdigris.platform import open_platform
+    from verdigris.state.alarm import refusal
 
     loaded = _settings(settings)
     platform = open_platform(loaded, environment)
@@ -113,8 +113,8 @@ def plan(version: str, environment: str, settings: Path | None, *, as_json: bool
     The tests are collected, so that what they need and is not there is known. If a release would be refused or held for
     it, that is the exit status.
     """
-    from deploy.cli.overview import planned
-    from deploy.cli.verifying import collected
+    from verdigris.cli.overview import planned
+    from verdigris.cli.verifying import collected
 
     loaded = _settings(settings)
     content = planned(loaded, environment, version)
@@ -134,9 +134,9 @@ def release(
     version: str, environment: str, settings: Path | None, runner: str | None, fewer_tests: str | None, *, as_json: bool
 ) -> int:
     """Prove VERSION in the idle color, move the users to it, watch it, take it back where the watch objects."""
-    from deploy.cli.chosen import with_runner
-    from deploy.cli.console import Console
-    from deploy.controller import Controller
+    from verdigris.cli.chosen import with_runner
+    from verdigris.cli.console import Console
+    from verdigris.controller import Controller
 
     chosen = with_runner(_settings(settings), environment, runner)
     controller = Controller(chosen, environment, Console(quiet=as_json))
@@ -154,9 +154,9 @@ def release(
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def rollback(environment: str, settings: Path | None, reason: str, to: str | None, *, as_json: bool) -> int:
     """Move the users back to the release that was live before."""
-    from deploy.cli.console import Console
-    from deploy.controller import Controller
-    from deploy.model import Outcome
+    from verdigris.cli.console import Console
+    from verdigris.controller import Controller
+    from verdigris.model import Outcome
 
     controller = Controller(_settings(settings), environment, Console(quiet=as_json))
     record = controller.rollback(reason, to)
@@ -169,8 +169,8 @@ def rollback(environment: str, settings: Path | None, reason: str, to: str | Non
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def recover(environment: str, settings: Path | None, *, as_json: bool) -> int:
     """Bring what a dead run left to an end: one verified color live, nothing half done."""
-    from deploy.cli.console import Console
-    from deploy.controller import Controller
+    from verdigris.cli.console import Console
+    from verdigris.controller import Controller
 
     controller = Controller(_settings(settings), environment, Console(quiet=as_json))
     record = controller.recover()
@@ -193,7 +193,7 @@ def status(environment: str, settings: Path | None, *, as_json: bool, exit_code:
     10 if something else is a problem (a process that does not run, an interrupted run that users never met), and 0 if
     nothing is.
     """
-    from deploy.cli.overview import exit_status, in_words, present
+    from verdigris.cli.overview import exit_status, in_words, present
 
     content = present(_settings(settings), environment)
     said = in_words(content)
@@ -219,9 +219,9 @@ def verify(
     as_json: bool,
 ) -> int:
     """Run the suites with a release's rules of evidence; changes nothing."""
-    from deploy.cli.chosen import with_runner
-    from deploy.cli.console import Console
-    from deploy.cli.verifying import verified
+    from verdigris.cli.chosen import with_runner
+    from verdigris.cli.console import Console
+    from verdigris.cli.verifying import verified
 
     chosen = with_runner(_settings(settings), environment, runner)
     content, code = verified(chosen, environment, target, suites, Console(quiet=as_json))
@@ -240,7 +240,7 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
     Compared are their manifests and, where the clusters are reached, what stands there. The exit status is 0 where
     nothing differs beyond that, and 10 where something does.
     """
-    from deploy.cli.drifting import drifted
+    from verdigris.cli.drifting import drifted
 
     content, code = drifted(_settings(settings), one, other)
     _say(in_json(content) if as_json else _lines(content))
@@ -252,9 +252,9 @@ def drift(one: str, other: str, settings: Path | None, *, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def audit(environment: str, settings: Path | None, *, as_json: bool) -> None:
     """Show the audit log and verify its chain."""
-    from deploy.cli.overview import moved_in_words
-    from deploy.errors import PlatformError
-    from deploy.platform import open_platform
+    from verdigris.cli.overview import moved_in_words
+    from verdigris.errors import PlatformError
+    from verdigris.platform import open_platform
 
     platform = open_platform(_settings(settings), environment)
     entries = platform.audit.entries()
@@ -284,7 +284,7 @@ def _say(text: str, **style: Any) -> None:
 
 def _concluded(record: "Record", controller: Any, *, as_json: bool) -> int:
     """Say what it came to; the exit status."""
-    from deploy.cli.console import conclusion
+    from verdigris.cli.console import conclusion
 
     code = record.exit_status if record.exit_status is not None else ExitStatus.PERSON_NEEDED
     report = controller.folder(record) / "report.html"
@@ -324,7 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     except VerdigrisError as error:
         return _failed(str(error), error.exit_status)
     except BaseException as error:  # noqa: BLE001 - a SystemExit(0) of a library is no "confirmed" either
-        from deploy.tools import in_words
+        from verdigris.flow.context import in_words
 
         with contextlib.suppress(Exception):
             _crashed(type(error), error, error.__traceback__)

@@ -1,8 +1,8 @@
 """What a word on the command line changes of the settings, for this one run."""
 
-from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import UsageError
-from deploy.settings import Settings
+from verdigris.errors import UsageError
+from verdigris.settings import Settings
+from verdigris.settings.kubernetes import KubernetesSettings
 
 
 def with_runner(settings: Settings, environment: str, runner: str | None) -> Settings:

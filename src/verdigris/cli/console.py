@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.errors import ExitStatus
-from deploy.evidence import Evidence
-from deploy.model import Outcome, Record, Step
-from deploy.printable import clean
+from verdigris.errors import ExitStatus
+from verdigris.model import Outcome, Record, Step
+from verdigris.redaction.printable import clean
+from verdigris.suites.evidence import Evidence
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -34,7 +34,7 @@ def _rich(*, stderr: bool = False) -> "RichConsole":
 
 
 class Console:
-    """A watcher that prints; implements :class:`deploy.watcher.Watcher`."""
+    """A watcher that prints; implements :class:`verdigris.progress.Watcher`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = _rich(stderr=quiet)

@@ -3,13 +3,13 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.drift import Difference, Object, Side, compared, facts, unused
-from deploy.errors import ExitStatus, UsageError, VerdigrisError
-from deploy.model import Color
-from deploy.paths import Path
-from deploy.platform.kubernetes import KubernetesPlatform
-from deploy.platform.kubernetes.configuration import references
-from deploy.settings import Settings
+from verdigris.drift.compare import Difference, Object, Side, compared, facts, unused
+from verdigris.errors import ExitStatus, UsageError, VerdigrisError
+from verdigris.model import Color
+from verdigris.platform.kubernetes import KubernetesPlatform
+from verdigris.platform.kubernetes.configuration import references
+from verdigris.settings import Settings
+from verdigris.settings.drift_paths import Path
 
 _LOOKED_AT = (
     "Service", "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ResourceQuota",

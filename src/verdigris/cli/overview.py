@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from deploy.alarm import Alarm, alarm, refusal, unaccounted
-from deploy.audit import Entry
-from deploy.errors import ExitStatus, PlatformError
-from deploy.journal import Finished, Journal
-from deploy.model import COLORS, Color, Deployment, in_place
-from deploy.platform import Platform, open_platform
-from deploy.prepare import candidate_place
-from deploy.printable import clean
-from deploy.settings import Environment, Settings
+from verdigris.errors import ExitStatus, PlatformError
+from verdigris.flow.prepare import candidate_place
+from verdigris.model import COLORS, Color, Deployment, in_place
+from verdigris.platform import Platform, open_platform
+from verdigris.redaction.printable import clean
+from verdigris.settings import Environment, Settings
+from verdigris.state.alarm import Alarm, alarm, refusal, unaccounted
+from verdigris.state.audit import Entry
+from verdigris.state.journal import Finished, Journal
 
 
 def present(settings: Settings, environment: str) -> dict[str, Any]:

@@ -6,16 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from deploy import evidence
-from deploy.cli.console import Console
-from deploy.errors import ExitStatus, UsageError
-from deploy.gate import Gate
-from deploy.model import COLORS, Color, Objection, exit_status_of
-from deploy.platform import open_platform
-from deploy.recovery import idle_color
-from deploy.settings import Settings
-from deploy.unredacted import clean_left
-from deploy.verify import Verifier
+from verdigris.cli.console import Console
+from verdigris.errors import ExitStatus, UsageError
+from verdigris.flow.recovery import idle_color
+from verdigris.model import COLORS, Color, Objection, exit_status_of
+from verdigris.platform import open_platform
+from verdigris.settings import Settings
+from verdigris.suites import evidence
+from verdigris.suites.execution import Gate
+from verdigris.suites.unredacted import clean_left
+from verdigris.suites.verifier import Verifier
 
 
 def verified(

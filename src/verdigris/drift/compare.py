@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from deploy.model import COLORS, Value
-from deploy.paths import Path, matches, said
+from verdigris.model import COLORS, Value
+from verdigris.settings.drift_paths import Path, matches, said
 
 Object = dict[str, Any]
 _COLORED = re.compile(rf"^(.+)-({'|'.join(COLORS)})$")

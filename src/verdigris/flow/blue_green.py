@@ -10,21 +10,14 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from deploy import monitor
-from deploy.back import back
-from deploy.errors import Conflict, Interrupted, NotReady, VerdigrisError
-from deploy.model import (
-    Deployment,
-    Kind,
-    Outcome,
-    Record,
-    Step,
-    Traffic,
-)
-from deploy.platform import Platform
-from deploy.prepare import prepare
-from deploy.probe import Probe
-from deploy.tools import Beside, Flow, Tools, finish, noting, objecting
+from verdigris.errors import Conflict, Interrupted, NotReady, VerdigrisError
+from verdigris.flow.context import Beside, Flow, Tools, finish, noting, objecting
+from verdigris.flow.prepare import prepare
+from verdigris.flow.rollback import back
+from verdigris.model import Deployment, Kind, Outcome, Record, Step, Traffic
+from verdigris.platform import Platform
+from verdigris.watch import monitor
+from verdigris.watch.probe import Probe
 
 
 def release(record: Record, tools: Tools) -> Flow:

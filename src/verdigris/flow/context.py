@@ -13,12 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Generic, TypeVar, cast
 
-from deploy.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
-from deploy.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
-from deploy.platform import Platform
-from deploy.probe import Probe
-from deploy.settings import Environment
-from deploy.verify import Verifier
+from verdigris.errors import ExitStatus, Interrupted, PlatformError, Refused, UsageError, VerdigrisError
+from verdigris.model import Color, Kind, Objection, Outcome, Record, Step, exit_status_of
+from verdigris.platform import Platform
+from verdigris.settings import Environment
+from verdigris.suites.verifier import Verifier
+from verdigris.watch.probe import Probe
 
 T = TypeVar("T")
 Flow = Generator[Record, None, None]

@@ -4,10 +4,10 @@ Who is live and whether it is who answers; the artifact; the ids of every test, 
 and the migration, proved on a copy of the database with the live version and the tests that confirmed it.
 """
 
-from deploy.errors import NotReady, PlatformError, SettingsError
-from deploy.model import Color, Kind, Record, Traffic
-from deploy.platform import Platform
-from deploy.tools import Tools, in_words, noting, objecting, rolls
+from verdigris.errors import NotReady, PlatformError, SettingsError
+from verdigris.flow.context import Tools, in_words, noting, objecting, rolls
+from verdigris.model import Color, Kind, Record, Traffic
+from verdigris.platform import Platform
 
 
 def prepare(record: Record, tools: Tools) -> tuple[Record, Traffic]:

@@ -8,15 +8,15 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 
-from deploy import rolling
-from deploy.back import back, move, persist, restore
-from deploy.errors import NotReady, PlatformError, Refused, UsageError, VerdigrisError
-from deploy.journal import Journal
-from deploy.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
-from deploy.platform import Platform
-from deploy.release import keep, settle
-from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
-from deploy.unconfirmed import Unconfirmed
+from verdigris.errors import NotReady, PlatformError, Refused, UsageError, VerdigrisError
+from verdigris.flow import rolling
+from verdigris.flow.blue_green import keep, settle
+from verdigris.flow.context import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
+from verdigris.flow.rollback import back, move, persist, restore
+from verdigris.model import COLORS, Color, Deployment, Kind, Outcome, Record, Step, Traffic, in_place
+from verdigris.platform import Platform
+from verdigris.state.journal import Journal
+from verdigris.state.unconfirmed import Unconfirmed
 
 NOTHING = "there is nothing to go back to: no other release was live here before"
 _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWITCH)
@@ -25,7 +25,7 @@ _BEFORE_SWITCH = (Step.PREPARE, Step.MIGRATE, Step.DEPLOY, Step.VERIFY, Step.SWI
 def recover(record: Record, tools: Tools, *, broke_off: bool = False) -> Flow:
     """Bring what ``record`` left to an end: one verified color live, and nothing half done.
 
-    Where the environment rolls, see :func:`deploy.rolling.recover`.
+    Where the environment rolls, see :func:`verdigris.flow.rolling.recover`.
 
     Before the switch, the candidate is taken away. After it, the users go back to where they were: a watch that was not
     finished proves nothing. Where there is nothing to go back to, they stay on the candidate, which was verified.

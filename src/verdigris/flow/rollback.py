@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
-from deploy.model import Deployment, Kind, Outcome, Record, Step, Traffic
-from deploy.platform import Observation
-from deploy.tools import PAUSE, Flow, Tools, finish, noting, objecting, take_along
+from verdigris.errors import Conflict, NotReady, PlatformError, VerdigrisError
+from verdigris.flow.context import PAUSE, Flow, Tools, finish, noting, objecting, take_along
+from verdigris.model import Deployment, Kind, Outcome, Record, Step, Traffic
+from verdigris.platform import Observation
 
 T = TypeVar("T")
 

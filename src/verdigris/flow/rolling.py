@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from deploy import monitor
-from deploy.back import persist
-from deploy.errors import Conflict, Interrupted, NotReady, VerdigrisError
-from deploy.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
-from deploy.platform import Observation, Platform
-from deploy.prepare import prepare
-from deploy.probe import Probe
-from deploy.release import candidate_of, migrate, release, verify, watch
-from deploy.tools import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
+from verdigris.errors import Conflict, Interrupted, NotReady, VerdigrisError
+from verdigris.flow.blue_green import candidate_of, migrate, release, verify, watch
+from verdigris.flow.context import Flow, Tools, died, finish, noting, objecting, rolls, take_along, tolerate
+from verdigris.flow.prepare import prepare
+from verdigris.flow.rollback import persist
+from verdigris.model import Color, Deployment, Kind, Outcome, Record, Step, Traffic
+from verdigris.platform import Observation, Platform
+from verdigris.watch import monitor
+from verdigris.watch.probe import Probe
 
 LOG_LINES, LOG_LETTERS = 5, 1000
 """How much of the log of a candidate that is undone its record keeps."""

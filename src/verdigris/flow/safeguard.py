@@ -18,12 +18,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from deploy import recovery
-from deploy.errors import Conflict, PlatformError, VerdigrisError
-from deploy.journal import JournalStore
-from deploy.model import Deployment, Kind, Outcome, Record, Step
-from deploy.platform import Platform
-from deploy.tools import Flow, Tools, finish, in_words, noting, objecting, rolls, stopped
+from verdigris.errors import Conflict, PlatformError, VerdigrisError
+from verdigris.flow import recovery
+from verdigris.flow.context import Flow, Tools, finish, in_words, noting, objecting, rolls, stopped
+from verdigris.model import Deployment, Kind, Outcome, Record, Step
+from verdigris.platform import Platform
+from verdigris.state.journal import JournalStore
 
 ATTEMPTS = 4
 """How often a run that broke off tries to end itself before it does the one write alone."""

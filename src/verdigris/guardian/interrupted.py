@@ -1,6 +1,6 @@
 """An interrupted run is finished without a person: the same function for every platform, whoever asks for it.
 
-On ``local`` that is the guardian (:mod:`deploy.guardian`), which has a process with everything loaded call it.
+On ``local`` that is the guardian (:mod:`verdigris.guardian.process`): it has a process with everything loaded call it.
 """
 
 import contextlib
@@ -12,13 +12,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from deploy.controller import Controller
-from deploy.errors import PlatformError, Refused, VerdigrisError
-from deploy.journal import GUARDIAN
-from deploy.model import Record
-from deploy.redact import Redactor, secrets
-from deploy.settings import Settings, load, parse
-from deploy.watcher import Silent, Watcher
+from verdigris.controller import Controller
+from verdigris.errors import PlatformError, Refused, VerdigrisError
+from verdigris.model import Record
+from verdigris.progress import Silent, Watcher
+from verdigris.redaction.redactor import Redactor
+from verdigris.settings import Settings, load, parse
+from verdigris.settings.secrets import secrets
+from verdigris.state.journal import GUARDIAN
 
 
 def finish(

@@ -6,8 +6,8 @@ a moment that may never come and must be there then, so it is small (the standar
 do the work. That one is started when a run begins, so that it has everything loaded if the run dies, and ends with it.
 
 It never asks for the lock to find out whether it is held, for that would get in the way of the commands that want it;
-see :mod:`deploy.holder`. What decides is the lock itself, which ``recover`` takes like every command: whoever else has
-it acts, and the guardian does not.
+see :mod:`verdigris.state.lock_holder`. What decides is the lock itself, which ``recover`` takes like every command:
+whoever else has it acts, and the guardian does not.
 
 A holder that is alive but does nothing is as bad as a dead one while users are on its release: one that is stopped
 (Ctrl-Z, a debugger), or hangs. The time of the lock's file, or of the journal, shows that it is at work. If it shows
@@ -26,7 +26,7 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.holder import Seen, end, holder_of
+from verdigris.state.lock_holder import Seen, end, holder_of
 
 IDLE, BUSY = 0.2, 0.05
 """Seconds between two looks: while nothing goes on, and during a run."""
@@ -242,7 +242,8 @@ def guard(folder: Path, settings: Path, environment: str, patience: float) -> in
         text = ""
         with contextlib.suppress(OSError):
             text = settings.read_bytes().decode(errors="replace")
-        command = [sys.executable, "-m", "deploy.guardian", "--finish", str(folder), str(settings), environment]
+        module = "verdigris.guardian.process"
+        command = [sys.executable, "-m", module, "--finish", str(folder), str(settings), environment]
         guardian = Guardian(folder, Worker(command, text), patience)
         say(f"guarding {environment}")
         while _is_there(folder / "guardian.lock", own.fileno()):
@@ -265,8 +266,8 @@ def _is_there(path: Path, descriptor: int) -> bool:
 
 
 def main(words: list[str] | None = None) -> int:
-    """``python -m deploy.guardian``: guard, or with ``--finish`` be the worker."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.guardian")
+    """``python -m verdigris.guardian.process``: guard, or with ``--finish`` be the worker."""
+    parser = argparse.ArgumentParser(prog="python -m verdigris.guardian.process")
     parser.add_argument("--finish", action="store_true")
     parser.add_argument("--patience", type=float, default=120)
     parser.add_argument("folder", type=Path)
@@ -274,7 +275,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("environment")
     chosen = parser.parse_args(words)
     if chosen.finish:
-        from deploy.interrupted import work
+        from verdigris.guardian.interrupted import work
 
         return work(chosen.settings, chosen.environment)
     return guard(chosen.folder, chosen.settings, chosen.environment, chosen.patience)

@@ -1,7 +1,7 @@
 """What runs the colors, behind one Protocol: ``local``, ``kubernetes`` and the shipped ``fake``."""
 
-from deploy.platform.base import Address, Observation, Platform, Rehearsed
-from deploy.settings import Settings
+from verdigris.platform.base import Address, Observation, Platform, Rehearsed
+from verdigris.settings import Settings
 
 __all__ = ["Address", "Observation", "Platform", "Rehearsed", "open_platform"]
 
@@ -14,9 +14,9 @@ def open_platform(settings: Settings, environment: str) -> Platform:
     """
     platform = settings.environment(environment).platform
     if platform == "local":
-        from deploy.platform.local import LocalPlatform
+        from verdigris.platform.local import LocalPlatform
 
         return LocalPlatform(settings, environment)
-    from deploy.platform.kubernetes import KubernetesPlatform
+    from verdigris.platform.kubernetes import KubernetesPlatform
 
     return KubernetesPlatform(settings, environment)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from deploy.audit import AuditLog
-from deploy.journal import JournalStore
-from deploy.model import Color, Deployment, Identity, Release, Traffic, Value
+from verdigris.model import Color, Deployment, Identity, Release, Traffic, Value
+from verdigris.state.audit import AuditLog
+from verdigris.state.journal import JournalStore
 
 STATE = ".verdigris"
 """The folder beside the settings file that holds what this machine keeps of each environment."""

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.errors import SettingsError, UsageError
+from verdigris.errors import SettingsError, UsageError
 
 BUILD_SECONDS = 1200
 

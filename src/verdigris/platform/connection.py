@@ -2,7 +2,7 @@
 
 Plain ``http.client`` on purpose: it never retries, and a connection is exactly one connection. Whoever is not who the
 name says is an ``OSError`` whose text a person can act on; there is no way to look away from it. An exchange ends in
-time and has a limit in bytes, whatever the other side does (:mod:`deploy.platform.bounds`).
+time and has a limit in bytes, whatever the other side does (:mod:`verdigris.platform.bounds`).
 """
 
 import functools
@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from deploy.errors import UsageError
-from deploy.model import Value
-from deploy.platform.base import Address
-from deploy.platform.bounds import MEGABYTE, Bounded, Bounds, dial, resolve
+from verdigris.errors import UsageError
+from verdigris.model import Value
+from verdigris.platform.base import Address
+from verdigris.platform.bounds import MEGABYTE, Bounded, Bounds, dial, resolve
 
 TIMEOUT = 2.0
 """Seconds for one whole answer."""

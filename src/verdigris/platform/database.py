@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from deploy.errors import PlatformError
+from verdigris.errors import PlatformError
 
 if TYPE_CHECKING:
     import psycopg

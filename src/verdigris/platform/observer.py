@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from deploy.model import Identity, described
-from deploy.platform.base import Address, Observation
-from deploy.platform.connection import TIMEOUT, Connection, connect, hear, send
-from deploy.settings import Environment
+from verdigris.model import Identity, described
+from verdigris.platform.base import Address, Observation
+from verdigris.platform.connection import TIMEOUT, Connection, connect, hear, send
+from verdigris.settings import Environment
 
 KEPT = 6
 """Kept-alive connections for each scheme; more than Envoy has workers, so that each is asked."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from deploy.plugin.context import Context
+    from verdigris.plugin.context import Context
 
 SUITES = ("smoke", "verification", "performance")
 _MARKERS = {
@@ -50,8 +50,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     known = early_config.known_args_namespace
     if not getattr(known, "env", None) or known.release:
         return (yield)
-    from deploy.plugin.leaving import LEAVING, Leaving
-    from deploy.plugin.presence import blocked
+    from verdigris.plugin.leaving import LEAVING, Leaving
+    from verdigris.plugin.presence import blocked
 
     leaving = early_config.stash[LEAVING] = Leaving()
     made = yield
@@ -66,7 +66,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Hand ``--release`` over to the command line."""
     if not config.getoption("--release"):
         return None
-    from deploy.plugin.handover import release
+    from verdigris.plugin.handover import release
 
     return release(config)
 
@@ -85,15 +85,15 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("--release"):
         return
-    from deploy.errors import VerdigrisError
-    from deploy.plugin.context import CONTEXT, Context
-    from deploy.plugin.selection import keep_strictness
+    from verdigris.errors import VerdigrisError
+    from verdigris.plugin.context import CONTEXT, Context
+    from verdigris.plugin.selection import keep_strictness
 
     _require_asserts(config)
     try:
         context = Context.of(config)
     except VerdigrisError as error:
-        from deploy.printable import shown
+        from verdigris.redaction.printable import shown
 
         raise pytest.UsageError(shown(str(error))) from None
     config.stash[CONTEXT] = context
@@ -133,7 +133,7 @@ def _collect_suites(config: pytest.Config, context: "Context") -> tuple[str, ...
 
 
 def _require_asserts(config: pytest.Config) -> None:
-    from deploy.plugin.collection import asserts_hold
+    from verdigris.plugin.collection import asserts_hold
 
     if not asserts_hold(config):
         raise pytest.UsageError(
@@ -143,17 +143,17 @@ def _require_asserts(config: pytest.Config) -> None:
 
 
 def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]) -> None:
-    from deploy.plugin import fixtures
-    from deploy.plugin.carrier import Carrier
-    from deploy.plugin.clients import Clients
-    from deploy.plugin.collection import Collection
-    from deploy.plugin.context import EXPECT
-    from deploy.plugin.leaving import LEAVING
-    from deploy.plugin.prerequisites import Prerequisites
-    from deploy.plugin.presence import Presence
-    from deploy.plugin.proof import Proof
-    from deploy.plugin.recorder import Recorder
-    from deploy.plugin.selection import SELECTION, Selection
+    from verdigris.plugin import fixtures
+    from verdigris.plugin.carrier import Carrier
+    from verdigris.plugin.clients import Clients
+    from verdigris.plugin.collection import Collection
+    from verdigris.plugin.context import EXPECT
+    from verdigris.plugin.leaving import LEAVING
+    from verdigris.plugin.prerequisites import Prerequisites
+    from verdigris.plugin.presence import Presence
+    from verdigris.plugin.proof import Proof
+    from verdigris.plugin.recorder import Recorder
+    from verdigris.plugin.selection import SELECTION, Selection
 
     manager = config.pluginmanager
     _register_fixtures(manager)
@@ -174,7 +174,7 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
     recorder = Recorder(context, Path(path) if path else None, carrier, collection)
     presence.add(recorder, "verdigris-recorder")
     if path:
-        from deploy.plugin.ending import Ending
+        from verdigris.plugin.ending import Ending
 
         presence.add(Ending(Path(path)), "verdigris-ending")
     if leaving.judges if leaving is not None else EXPECT not in os.environ:  # no release judges it
@@ -186,11 +186,11 @@ def _register(config: pytest.Config, context: "Context", suites: tuple[str, ...]
 
 
 def _register_fixtures(manager: pytest.PytestPluginManager) -> None:
-    from deploy.plugin import fixtures
+    from verdigris.plugin import fixtures
 
     manager.register(fixtures, "verdigris-fixtures")
     if manager.hasplugin("playwright"):
-        from deploy.plugin import browser
+        from verdigris.plugin import browser
 
         manager.register(browser, "verdigris-browser")
 
@@ -199,7 +199,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Take a candidate down that this run stood up."""
     if not config.getoption("--env") or config.getoption("--release"):
         return
-    from deploy.plugin.context import CONTEXT
+    from verdigris.plugin.context import CONTEXT
 
     if (context := config.stash.get(CONTEXT, None)) is not None:
         context.close()
@@ -209,9 +209,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say who is tested."""
     if not config.getoption("--env") or config.getoption("--release"):
         return []
-    from deploy.plugin.context import CONTEXT
+    from verdigris.plugin.context import CONTEXT
 
     context = config.stash[CONTEXT]
-    from deploy.printable import clean
+    from verdigris.redaction.printable import clean
 
     return [clean(f"verdigris: {context.name}, {target}") for target in context.targets.values()]

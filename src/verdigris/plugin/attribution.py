@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.plugin.identity import BOOK
+from verdigris.plugin.identity import BOOK
 
 ANSWERS = ""
 """The key of the target's answers beside those of other kinds, which have names."""

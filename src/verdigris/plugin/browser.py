@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.plugin.context import CONTEXT, Target
-from deploy.plugin.fixtures import RUN_HEADER
-from deploy.plugin.trust import authorities, home, resolver_rules
+from verdigris.plugin.context import CONTEXT, Target
+from verdigris.plugin.fixtures import RUN_HEADER
+from verdigris.plugin.trust import authorities, home, resolver_rules
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response

@@ -3,7 +3,7 @@
 What pytest reports of a test can be changed by a conftest or a plugin: a hook that swallows the call, a report whose
 outcome is rewritten, a second run of which only the last is told. So the facts are taken where they happen: the test's
 own function is wrapped while the test is under way, each phase is watched by the innermost wrapper, and exceptions
-that reach no test (in a thread, in a destructor) are heard by :mod:`deploy.plugin.ears`.
+that reach no test (in a thread, in a destructor) are heard by :mod:`verdigris.plugin.ears`.
 
 With pytest-xdist the evidence is written by another process, so the facts travel on the test's last report, in the
 attribute ``verdigris``, and what comes after the last report in the worker's own output.
@@ -24,13 +24,13 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from deploy.evidence import Warned
-from deploy.plugin.attribution import ANSWERS, Attribution
-from deploy.plugin.collection import CODE, code_of
-from deploy.plugin.context import Context
-from deploy.plugin.ears import Ears
-from deploy.plugin.identity import BOOK
-from deploy.plugin.presence import Presence
+from verdigris.plugin.attribution import ANSWERS, Attribution
+from verdigris.plugin.collection import CODE, code_of
+from verdigris.plugin.context import Context
+from verdigris.plugin.ears import Ears
+from verdigris.plugin.identity import BOOK
+from verdigris.plugin.presence import Presence
+from verdigris.suites.evidence import Warned
 
 LATE = "verdigris-late"
 """The key in a worker's output for what was seen after its last report."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.evidence import Exchange
-from deploy.model import described
-from deploy.plugin.context import Context, Target
-from deploy.plugin.identity import BEGAN, BOOK, WrongIdentity
-from deploy.plugin.places import places_of
+from verdigris.model import described
+from verdigris.plugin.context import Context, Target
+from verdigris.plugin.identity import BEGAN, BOOK, WrongIdentity
+from verdigris.plugin.places import places_of
+from verdigris.suites.evidence import Exchange
 
 if TYPE_CHECKING:
     import httpx

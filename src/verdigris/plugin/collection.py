@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from deploy.evidence import SELECTION, LeftOut
-from deploy.plugin.context import Context
-from deploy.plugin.definitions import Patterns, Unseen, unseen
-from deploy.plugin.intent import FIXTURES
-from deploy.settings import Settings
+from verdigris.plugin.context import Context
+from verdigris.plugin.definitions import Patterns, Unseen, unseen
+from verdigris.plugin.intent import FIXTURES
+from verdigris.settings import Settings
+from verdigris.suites.evidence import SELECTION, LeftOut
 
 CODE: pytest.StashKey[Any] = pytest.StashKey()
 """The code of a test's function as it was made, before any hook could put another one in its place."""
@@ -154,7 +154,7 @@ class Collection:
 def _runs_async(config: pytest.Config) -> bool:
     """Whether somebody beside pytest and this plugin calls tests: it may run ``async def`` ones."""
     modules = [str(one.function.__module__) for one in config.hook.pytest_pyfunc_call.get_hookimpls()]
-    return any(not module.startswith(("_pytest.", "deploy.")) for module in modules)
+    return any(not module.startswith(("_pytest.", "verdigris.")) for module in modules)
 
 
 def code_of(function: Any) -> Any:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy import settings as settings_module
-from deploy.errors import PlatformError, Refused, UsageError
-from deploy.model import COLORS, Color, Identity, Traffic
-from deploy.platform import Address, Platform, open_platform
-from deploy.platform.connection import require_names
-from deploy.platform.observer import Observer
-from deploy.settings import Checks, Environment, Settings
+from verdigris import settings as settings_module
+from verdigris.errors import PlatformError, Refused, UsageError
+from verdigris.model import COLORS, Color, Identity, Traffic
+from verdigris.platform import Address, Platform, open_platform
+from verdigris.platform.connection import require_names
+from verdigris.platform.observer import Observer
+from verdigris.settings import Checks, Environment, Settings
 
 EXPECT = "VERDIGRIS_EXPECT"
 """The identity that a release tells its suites to expect; a variable, because no person types it."""
@@ -169,7 +169,7 @@ def _stand_up(
     if wanted not in (None, "candidate"):
         raise UsageError("--candidate tests what it stands up; --target is not accepted beside it")
     if not hasattr(config, "workerinput"):
-        from deploy.controller import candidate
+        from verdigris.controller import candidate
 
         closing.enter_context(candidate(settings, name, version))
     return "candidate"

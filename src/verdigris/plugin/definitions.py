@@ -3,7 +3,7 @@
 Python keeps the last of two definitions of a name, and pytest looks at files, classes and functions by their names
 only: what it does not see, no list of its tests can miss. So the text is read, by the patterns of the project's own
 settings. What is meant is left alone: branches of an ``if``, overloads, helpers that somebody calls, base classes; and
-in files that pytest does not look at whatever does nothing that a test does (:mod:`deploy.plugin.intent`).
+in files that pytest does not look at whatever does nothing that a test does (:mod:`verdigris.plugin.intent`).
 """
 
 import ast
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from deploy.plugin.intent import FIXTURES, fixtures_of, is_meant, is_of_tests
+from verdigris.plugin.intent import FIXTURES, fixtures_of, is_meant, is_of_tests
 
 FILES, BYTES = 2_000, 1_000_000
 """How many files of a suite are read at most, and how large one may be."""

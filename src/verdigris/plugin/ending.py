@@ -12,7 +12,7 @@ from types import FrameType
 
 import pytest
 
-from deploy.runner import OUTPUT, STILL
+from verdigris.suites.runner import OUTPUT, STILL
 
 AFTER_PYTEST = 3.0
 """Seconds that the process may take once pytest is done."""

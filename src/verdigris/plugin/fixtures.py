@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.evidence import Exchange
-from deploy.model import described
-from deploy.platform.connection import Certificate
-from deploy.platform.connection import certificate as read_certificate
-from deploy.plugin.context import CONTEXT, REHEARSAL, Context, Target
-from deploy.plugin.identity import BEGAN, BOOK, Ledger
-from deploy.settings import Checks, Environment
+from verdigris.model import described
+from verdigris.platform.connection import Certificate
+from verdigris.platform.connection import certificate as read_certificate
+from verdigris.plugin.context import CONTEXT, REHEARSAL, Context, Target
+from verdigris.plugin.identity import BEGAN, BOOK, Ledger
+from verdigris.settings import Checks, Environment
+from verdigris.suites.evidence import Exchange
 
 if TYPE_CHECKING:
     import httpx
@@ -51,7 +51,7 @@ def http(target: Target, environment: Environment) -> "Iterator[httpx.Client]":
     """
     import httpx
 
-    from deploy.plugin.transport import Named
+    from verdigris.plugin.transport import Named
 
     headers = {RUN_HEADER: "suite", "user-agent": "verdigris"}
     if environment.tenant:
@@ -186,7 +186,7 @@ def service_fixtures(context: Context) -> ModuleType:
         def service() -> "Iterator[httpx.Client]":
             import httpx
 
-            from deploy.plugin.transport import Whole
+            from verdigris.plugin.transport import Whole
 
             def note(_response: "httpx.Response") -> None:
                 BOOK.ledger.used[name] += 1

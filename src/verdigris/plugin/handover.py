@@ -37,7 +37,7 @@ def release(config: pytest.Config) -> int:
     environment = config.getoption("--env")
     if not environment:
         raise pytest.UsageError("--release needs --env NAME: which environment is meant?")
-    from deploy.cli import main
+    from verdigris.cli import main
 
     words = ["release", config.getoption("--release"), "--env", environment]
     if settings := config.getoption("--settings"):

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from deploy.evidence import Exchange, Stranger
-from deploy.model import Identity, described
-from deploy.plugin.context import Target
+from verdigris.model import Identity, described
+from verdigris.plugin.context import Target
+from verdigris.suites.evidence import Exchange, Stranger
 
 BEGAN = "verdigris-began"
 """The extension of a request by which the fixture's client is known, and when it began."""

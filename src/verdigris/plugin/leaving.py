@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from deploy.plugin.context import EXPECT
-from deploy.printable import shown
+from verdigris.plugin.context import EXPECT
+from verdigris.redaction.printable import shown
 
 if TYPE_CHECKING:
-    from deploy.plugin.proof import Proof
+    from verdigris.plugin.proof import Proof
 
 _EARLY = "the run was left before it was judged, so nothing is proven"
 _REPLACED = "the process of the run cannot be replaced before its tests passed; start another one, as by subprocess.run"
@@ -42,7 +42,7 @@ class Leaving:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
         """Take what the person chose before anybody can change it; tell how the run ended after everybody else."""
-        from deploy.plugin.selection import SELECTION, Selection
+        from verdigris.plugin.selection import SELECTION, Selection
 
         selection = config.stash[SELECTION] = Selection.of(config)
         self.judges = self.judges and not selection.collects_only

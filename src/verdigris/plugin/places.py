@@ -4,11 +4,11 @@ import contextlib
 import socket
 from collections.abc import Iterable
 
-from deploy.errors import VerdigrisError
-from deploy.platform import Address
-from deploy.platform.base import Origin, origin
-from deploy.platform.bounds import resolve
-from deploy.plugin.context import Context
+from verdigris.errors import VerdigrisError
+from verdigris.platform import Address
+from verdigris.platform.base import Origin, origin
+from verdigris.platform.bounds import resolve
+from verdigris.plugin.context import Context
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

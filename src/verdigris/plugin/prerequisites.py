@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from deploy.plugin.context import Context
+from verdigris.plugin.context import Context
 
 AUTHORITY = "VERDIGRIS_AUTHORITY"
 """The environment's own authority, told where the target is not known yet: a browser will have to trust it."""
 
-_BROWSERS = ("pytest_playwright", "deploy.plugin.")
+_BROWSERS = ("pytest_playwright", "verdigris.plugin.")
 """Where the fixtures of browsers are defined."""
 
 
@@ -53,8 +53,8 @@ class Prerequisites:
                 'and add "playwright" to the plugins of the suite'
             )
             return
-        from deploy.plugin.browser import chromium
-        from deploy.plugin.trust import authorities, certutil
+        from verdigris.plugin.browser import chromium
+        from verdigris.plugin.trust import authorities, certutil
 
         yield from _refusal(chromium)
         if authorities(target.address for target in self.context.targets.values()) or os.environ.get(AUTHORITY):
@@ -66,8 +66,8 @@ class Prerequisites:
             return
         import psycopg
 
-        from deploy.errors import VerdigrisError
-        from deploy.plugin.fixtures import database_url
+        from verdigris.errors import VerdigrisError
+        from verdigris.plugin.fixtures import database_url
 
         try:
             if (url := database_url(self.context)) is None:
@@ -96,7 +96,7 @@ def _definitions(item: pytest.Item, fixture: str) -> list[Any]:
 def _is_ours(item: pytest.Item, fixture: str) -> bool:
     """Whether a test asks for a fixture that nobody of the project has put another one over."""
     found = _definitions(item, fixture)
-    return bool(found) and found[-1].func.__module__ == "deploy.plugin.fixtures"
+    return bool(found) and found[-1].func.__module__ == "verdigris.plugin.fixtures"
 
 
 def _is_playwrights(item: pytest.Item, fixture: str) -> bool:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.evidence import SELECTION, Closed, Evidence, Tested
-from deploy.model import Kind, Objection
-from deploy.plugin.context import Context, Target
-from deploy.plugin.recorder import Recorder, suites_of
-from deploy.plugin.selection import Selection
-from deploy.policy import Case, objections
-from deploy.printable import shown
+from verdigris.model import Kind, Objection
+from verdigris.plugin.context import Context, Target
+from verdigris.plugin.recorder import Recorder, suites_of
+from verdigris.plugin.selection import Selection
+from verdigris.redaction.printable import shown
+from verdigris.suites.evidence import SELECTION, Closed, Evidence, Tested
+from verdigris.suites.rules import Case, objections
 
 
 class Proof:
@@ -33,7 +33,7 @@ class Proof:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Fail the run for whoever reads its exit status; :mod:`deploy.plugin.leaving` has the last word."""
+        """Fail the run for whoever reads its exit status; :mod:`verdigris.plugin.leaving` has the last word."""
         yield
         if session.exitstatus == pytest.ExitCode.OK and self.objections():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

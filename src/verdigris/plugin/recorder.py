@@ -1,6 +1,6 @@
 """Evidence, put together in the main process while the suite runs, and written a line as soon as something is known.
 
-With pytest-xdist the tests run in workers: what a test did comes on its last report (:mod:`deploy.plugin.carrier`),
+With pytest-xdist the tests run in workers: what a test did comes on its last report (:mod:`verdigris.plugin.carrier`),
 what was left out and what was seen after the last report in each worker's output.
 """
 
@@ -10,11 +10,20 @@ from typing import IO, Any
 
 import pytest
 
-from deploy.evidence import Closed, Collected, CollectError, Evidence, LeftOut, Started, Tested, Warned
-from deploy.model import Value
-from deploy.plugin.carrier import LATE, Carrier
-from deploy.plugin.collection import LEFT_OUT, Collection, asserts_hold
-from deploy.plugin.context import Context
+from verdigris.model import Value
+from verdigris.plugin.carrier import LATE, Carrier
+from verdigris.plugin.collection import LEFT_OUT, Collection, asserts_hold
+from verdigris.plugin.context import Context
+from verdigris.suites.evidence import (
+    Closed,
+    Collected,
+    CollectError,
+    Evidence,
+    LeftOut,
+    Started,
+    Tested,
+    Warned,
+)
 
 _OUTCOMES = ("passed", "failed", "skipped")
 """pytest's own; any other (``rerun``, ``retried``) is that of an attempt after which the test is begun again."""

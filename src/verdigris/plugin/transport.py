@@ -11,11 +11,11 @@ from typing import Any
 import httpcore
 import httpx
 
-from deploy.evidence import Exchange
-from deploy.platform import Address
-from deploy.platform.bounds import MEGABYTE, Bounds, TooLong, resolve
-from deploy.platform.connection import explain, trust
-from deploy.plugin.identity import BOOK
+from verdigris.platform import Address
+from verdigris.platform.bounds import MEGABYTE, Bounds, TooLong, resolve
+from verdigris.platform.connection import explain, trust
+from verdigris.plugin.identity import BOOK
+from verdigris.suites.evidence import Exchange
 
 WHOLE = 60.0
 """Seconds for one request as a whole, a stream's last byte included."""

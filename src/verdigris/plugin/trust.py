@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.platform import Address
-from deploy.platform.base import origin
+from verdigris.platform import Address
+from verdigris.platform.base import origin
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 

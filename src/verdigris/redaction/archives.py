@@ -28,7 +28,7 @@ _BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError,
 
 
 class Redacting(Protocol):
-    """What takes secrets out; :class:`deploy.redact.Redactor` implements it."""
+    """What takes secrets out; :class:`verdigris.redaction.redactor.Redactor` implements it."""
 
     values: list[str]
 

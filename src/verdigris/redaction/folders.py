@@ -11,8 +11,9 @@ import stat
 import time
 from pathlib import Path
 
-from deploy import archives, private
-from deploy.archives import Budget, Redacting, UnreadableError
+from verdigris import private_files
+from verdigris.redaction import archives
+from verdigris.redaction.archives import Budget, Redacting, UnreadableError
 
 NOTE = "not-kept.txt"
 LARGEST = 200_000_000
@@ -36,7 +37,7 @@ def scrub(redactor: Redacting, folder: Path, seconds: float) -> tuple[str, ...]:
         left = [redactor.text(line) for line in left]
         with contextlib.suppress(*_ERRORS):
             before = (folder / NOTE).read_text(encoding="utf-8") if (folder / NOTE).is_file() else ""
-            private.write(folder / NOTE, before + "".join(f"{line}\n" for line in left))
+            private_files.write(folder / NOTE, before + "".join(f"{line}\n" for line in left))
     return tuple(left)
 
 
@@ -73,7 +74,7 @@ def _entries(folder: Path, left: list[str]) -> tuple[list[Path], list[Path]]:
                 left.append(f"{path.name}: one of more than {ENTRIES} files; {_remove(path)}")
             elif entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError):
-                    path.chmod(private.FOLDER)
+                    path.chmod(private_files.FOLDER)
                 folders.append(path)
                 waiting.append(path)
             elif entry.is_file(follow_symlinks=False):
@@ -89,7 +90,7 @@ def _file(redactor: Redacting, path: Path, deadline: float) -> None:
     if size > LARGEST:
         raise UnreadableError(f"{size / 1e6:,.0f} MB, more than the {LARGEST / 1e6:,.0f} MB that are looked through")
     with contextlib.suppress(PermissionError):
-        path.chmod(private.FILE)
+        path.chmod(private_files.FILE)
     # a pipe that took the file's place meanwhile must not be waited for
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as source:
@@ -101,7 +102,7 @@ def _file(redactor: Redacting, path: Path, deadline: float) -> None:
         source.seek(0)
         part = path.with_name(f".{path.name[:100]}.part")
         try:
-            with private.opened(part, "xb") as target:
+            with private_files.opened(part, "xb") as target:
                 archives.clean(redactor, source, target, path.name, Budget(deadline, LARGEST))
             part.rename(path)
         finally:

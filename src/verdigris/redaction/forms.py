@@ -5,7 +5,7 @@ or for an escape of URLs, markup, JSON or Python, in any mixture; besides it may
 that what stands before it leads to, hexadecimal, or UTF-16.
 
 A value that is a word, or short, is *weak*: ``live``, ``passed``, ``postgres``. It is nobody's secret that these words
-exist, and to take them out of names and keys would destroy the evidence. See :class:`deploy.redact.Redactor`.
+exist, and to take them out of names and keys would destroy the evidence. See :mod:`verdigris.redaction.redactor`.
 """
 
 import base64

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from deploy.redact import Redactor, read_here
+from verdigris.redaction.redactor import Redactor, read_here
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _AT_THE_BEGINNING = re.compile(r"(?m)^(\s*)(::)")

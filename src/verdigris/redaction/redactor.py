@@ -14,15 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from verdigris.redaction import forms as forms_module
+from verdigris.redaction import unfold
+from verdigris.redaction.forms import SHORTEST, forms, known, weak
 
-from deploy import forms as forms_module
-from deploy import unfold
-from deploy.errors import SettingsError
-from deploy.forms import SHORTEST, forms, known, weak
-from deploy.settings import Environment, SecretReference
-
-__all__ = ["INSTEAD", "SHORTEST", "Redactor", "forms", "known", "secrets"]
+__all__ = ["INSTEAD", "SHORTEST", "Redactor", "forms", "known"]
 
 INSTEAD = "[secret]"
 FREE = frozenset({"text", "reason", "error", "url", "message", "request_body", "response_body", "notes"})
@@ -31,54 +27,13 @@ STRUCTURE = frozenset({"rule", "kind", "suite", "step", "at", "outcome", "id"})
 """Keys that are structure wherever they stand."""
 GRAM = 6
 """Letters of a secret beside a cut from which they count as a part of it."""
-_NOT_SECRET = {("kubernetes", "cluster")}
-"""What may be found elsewhere and is no secret: the messages about it must name it."""
 _CUT = re.compile(rb"\.{3,}|\xe2\x80\xa6|\\{1,2}u2026|&hellip;")
 _SEVERAL = re.compile(rb"\[secret\](?:\[secret\])+")
-
-
-def secrets(environment: Environment, root: Path) -> frozenset[str]:
-    """The values of an environment's secrets, as far as they can be read, and what is secret in each of them."""
-    found: set[str] = set()
-    for reference in _references(environment):
-        try:
-            found |= known(reference.read(root))
-        except (SettingsError, ValueError):
-            continue
-    return frozenset(found | _made_here(root))
 
 
 def read_here() -> frozenset[str]:
     """What is secret in all that this process has read so far: for what it prints, of whichever environment."""
     return frozenset().union(*map(known, forms_module.READ))
-
-
-def _made_here(root: Path) -> set[str]:
-    """The passwords of the databases that run on this machine; they were made here, and stand in no settings."""
-    found: set[str] = set()
-    for path in root.glob(".verdigris/*/database/passwords.json"):
-        try:
-            passwords = json.loads(path.read_text(encoding="utf-8"))
-            found |= {part for role, word in passwords.items() for part in (str(word), f"{role}:{word}")}
-        except (OSError, ValueError, AttributeError):
-            continue  # nothing that the database would let anybody in with
-    return found
-
-
-def _references(value: Any, path: tuple[str, ...] = ()) -> Iterator[SecretReference]:
-    """Every reference in a table, whatever it is called there."""
-    if isinstance(value, SecretReference):
-        if path not in _NOT_SECRET:
-            yield value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _references(getattr(value, name), (*path, name))
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            yield from _references(one, (*path, name))
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _references(one, path)
 
 
 class Redactor:
@@ -221,8 +176,8 @@ class Redactor:
     def files(self, folder: Path, seconds: float = 30.0) -> tuple[str, ...]:
         """Every file of a folder without them, within a time; what could not be kept, and why.
 
-        It never raises: see :mod:`deploy.scrub`.
+        It never raises: see :mod:`verdigris.redaction.folders`.
         """
-        from deploy.scrub import scrub
+        from verdigris.redaction.folders import scrub
 
         return scrub(self, folder, seconds)

@@ -1,7 +1,7 @@
 """What a person asks first of a release that did not make it: what did it log last?"""
 
-from deploy.model import Color, Outcome, Record, Step
-from deploy.platform import Platform
+from verdigris.model import Color, Outcome, Record, Step
+from verdigris.platform import Platform
 
 LINES = 500
 READS = 100

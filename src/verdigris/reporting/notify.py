@@ -13,10 +13,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from deploy.errors import SettingsError
-from deploy.model import Record
-from deploy.redact import Redactor
-from deploy.settings import Environment, SecretReference
+from verdigris.errors import SettingsError
+from verdigris.model import Record
+from verdigris.redaction.redactor import Redactor
+from verdigris.settings import Environment, SecretReference
 
 SECONDS = 10
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE",

@@ -7,17 +7,17 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy import private
-from deploy.audit import entry
-from deploy.diagnose import last_words
-from deploy.errors import ExitStatus
-from deploy.journal import actor
-from deploy.model import Identity, Record, now, storable
-from deploy.notify import notify
-from deploy.platform import Platform
-from deploy.printable import shown
-from deploy.redact import Redactor
-from deploy.settings import Settings
+from verdigris import private_files
+from verdigris.errors import ExitStatus
+from verdigris.model import Identity, Record, now, storable
+from verdigris.platform import Platform
+from verdigris.redaction.printable import shown
+from verdigris.redaction.redactor import Redactor
+from verdigris.reporting.candidate_log import last_words
+from verdigris.reporting.notify import notify
+from verdigris.settings import Settings
+from verdigris.state.audit import entry
+from verdigris.state.journal import actor
 
 TRACEBACK_FRAMES = 40
 """How many frames of what broke a run off are kept."""
@@ -69,18 +69,18 @@ class Records:
 
     def _keep_traceback(self, record: Record, failure: BaseException) -> None:
         folder = self.folder(record)
-        private.folder(folder)
+        private_files.folder(folder)
         said = storable("".join(traceback.format_exception(failure, limit=-TRACEBACK_FRAMES)))
-        private.write(folder / "broke-off.txt", self.redactor.text(said))
+        private_files.write(folder / "broke-off.txt", self.redactor.text(said))
 
     def _report(self, record: Record) -> Path:
-        from deploy import report as report_module
+        from verdigris.reporting import report as report_module
 
         folder = self.folder(record)
-        private.folder(folder)
-        private.write(folder / "release.json", record.model_dump_json(indent=1))
+        private_files.folder(folder)
+        private_files.write(folder / "release.json", record.model_dump_json(indent=1))
         if said := last_words(record, self.platform):
-            private.write(folder / "candidate.log", self.redactor.text(said) + "\n")
+            private_files.write(folder / "candidate.log", self.redactor.text(said) + "\n")
         return report_module.write(folder)
 
     def ensure_audited(self, record: Record) -> None:

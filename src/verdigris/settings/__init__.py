@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from deploy.cluster_tables import DriftSettings, KubernetesSettings
-from deploy.database_tables import DatabaseSettings
-from deploy.errors import SettingsError, UsageError
-from deploy.explain import explain, line_of, listed
-from deploy.tables import (
+from verdigris.errors import SettingsError, UsageError
+from verdigris.settings.database import DatabaseSettings
+from verdigris.settings.kubernetes import DriftSettings, KubernetesSettings
+from verdigris.settings.messages import explain, line_of, listed
+from verdigris.settings.tables import (
     AllowedSkip,
     ApiCheck,
     Checks,

@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from deploy.forms import passwords
-from deploy.tables import EnvValue, Table
+from verdigris.redaction.forms import passwords
+from verdigris.settings.tables import EnvValue, Table
 
 
 class DatabaseSettings(Table):

@@ -5,8 +5,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from deploy.paths import parts
-from deploy.tables import EnvValue, Table
+from verdigris.settings.drift_paths import parts
+from verdigris.settings.tables import EnvValue, Table
 
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from deploy.errors import SettingsError
-from deploy.forms import READ, passwords
+from verdigris.errors import SettingsError
+from verdigris.redaction.forms import READ, passwords
 
 _SECRET_KEY = re.compile(r"(?i)(password|passwd|secret|token|api_?key|credential|private_?key)")
 

@@ -1,8 +1,8 @@
 """Whether users are on a release that nobody answers for: decided from the journal, the lock and the users' route."""
 
-from deploy.journal import Holder, Journal
-from deploy.model import Color, Outcome, Record, Step, Traffic, Value, in_place
-from deploy.unconfirmed import Unconfirmed, users_since
+from verdigris.model import Color, Outcome, Record, Step, Traffic, Value, in_place
+from verdigris.state.journal import Holder, Journal
+from verdigris.state.unconfirmed import Unconfirmed, users_since
 
 
 class Alarm(Value):

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from deploy import private
-from deploy.errors import PlatformError
-from deploy.journal import write_durably
-from deploy.model import Value, now
+from verdigris import private_files
+from verdigris.errors import PlatformError
+from verdigris.model import Value, now
+from verdigris.state.journal import write_durably
 
 FIRST = "0" * 64
 
@@ -72,8 +72,8 @@ class AuditFile:
     def append(self, entry: Entry) -> None:
         """Add a line and make it durable, one writer at a time."""
         try:
-            private.folder(self.path.parent)
-            with io.TextIOWrapper(private.opened(self.path, "a+b"), encoding="utf-8") as file:
+            private_files.folder(self.path.parent)
+            with io.TextIOWrapper(private_files.opened(self.path, "a+b"), encoding="utf-8") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
                 whole, _, cut_off = file.read().rpartition("\n")

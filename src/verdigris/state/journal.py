@@ -18,11 +18,11 @@ from typing import IO, Protocol
 
 from pydantic import ValidationError
 
-from deploy import private
-from deploy.errors import PlatformError, Refused
-from deploy.holder import seen
-from deploy.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Step, Value, now
-from deploy.unconfirmed import Unconfirmed, after, left_by
+from verdigris import private_files
+from verdigris.errors import PlatformError, Refused
+from verdigris.model import SCHEMA, Color, Deployment, Outcome, Record, Release, Step, Value, now
+from verdigris.state.lock_holder import seen
+from verdigris.state.unconfirmed import Unconfirmed, after, left_by
 
 GUARDIAN = "guardian"
 """The actor of what nobody asked for: an interrupted run that was finished without a person."""
@@ -185,7 +185,7 @@ def write_durably(path: Path, text: str) -> None:
         OSError: where the disk is full or the folder cannot be written.
     """
     part = _part(path)
-    with private.opened(part, "wb") as file:
+    with private_files.opened(part, "wb") as file:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
@@ -253,7 +253,7 @@ class JournalFile:
             Refused: where it cannot be written; nothing may be done that could not be remembered.
         """
         try:
-            private.folder(self.folder)
+            private_files.folder(self.folder)
             write_durably(self.path, journal.model_dump_json(indent=1))
         except OSError as error:
             raise Refused(
@@ -292,8 +292,8 @@ class JournalFile:
             Refused: where somebody else holds it; the message names the holder.
         """
         try:
-            private.folder(self.folder)
-            opened = io.TextIOWrapper(private.opened(self.folder / "lock", "a+b"), encoding="utf-8")
+            private_files.folder(self.folder)
+            opened = io.TextIOWrapper(private_files.opened(self.folder / "lock", "a+b"), encoding="utf-8")
         except OSError as error:
             raise Refused(f"{self.folder}: the lock cannot be taken ({error.strerror}); nothing was touched") from None
         with opened as file:

@@ -4,7 +4,7 @@ Other runs follow and take its place in the journal, so it is kept beside them: 
 unproven because a later run was held.
 """
 
-from deploy.model import Color, Deployment, Outcome, Record, Step, Traffic, Value
+from verdigris.model import Color, Deployment, Outcome, Record, Step, Traffic, Value
 
 
 class Unconfirmed(Value):

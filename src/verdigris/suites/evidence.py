@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from deploy import files
-from deploy.model import Value
+from verdigris.model import Value
+from verdigris.suites import plain_files
 
 SELECTION = "a selecting option"
 LIMIT = 64 * 1024 * 1024
@@ -216,7 +216,7 @@ _LINES: dict[str, type[Value]] = {
 def read(path: Path) -> Evidence:
     """Read a file of evidence; whatever is wrong with it is said in the value, never raised."""
     try:
-        text = files.read(path, LIMIT).decode(errors="replace")
+        text = plain_files.read(path, LIMIT).decode(errors="replace")
     except OSError as error:
         return Evidence(broken=f"{path.name}: cannot be read: {error.strerror}")
     return parse(text)

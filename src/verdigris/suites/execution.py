@@ -1,8 +1,8 @@
 """Have a suite run and read what it showed.
 
 It gets no options of anybody's: no ``addopts``, no plugin that was not named, no selection. It has a deadline, and a
-watchdog that looks at its evidence (:mod:`deploy.watchdog`). What it wrote is the only thing believed. Where it runs is
-a runner's business: a process of this machine, or a Job of the cluster.
+watchdog that looks at its evidence (:mod:`verdigris.suites.watchdog`). What it wrote is the only thing believed. Where
+it runs is a runner's business: a process of this machine, or a Job of the cluster.
 """
 
 import contextlib
@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from deploy import evidence as evidence_module
-from deploy import files, private
-from deploy.child import LocalRunner
-from deploy.errors import Refused
-from deploy.evidence import Evidence
-from deploy.model import Identity, Value
-from deploy.platform import Platform
-from deploy.redact import SHORTEST, Redactor, secrets
-from deploy.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
-from deploy.settings import SecretReference, Settings, SuiteSettings
-from deploy.unredacted import Unredacted, unredacted
-from deploy.watchdog import Watchdog
+from verdigris import private_files
+from verdigris.errors import Refused
+from verdigris.model import Identity, Value
+from verdigris.platform import Platform
+from verdigris.redaction.redactor import SHORTEST, Redactor
+from verdigris.settings import SecretReference, Settings, SuiteSettings
+from verdigris.settings.secrets import secrets
+from verdigris.suites import evidence as evidence_module
+from verdigris.suites import plain_files
+from verdigris.suites.evidence import Evidence
+from verdigris.suites.process_runner import LocalRunner
+from verdigris.suites.runner import EVIDENCE, OUTPUT, Place, Runner, Running, Task
+from verdigris.suites.unredacted import Unredacted, unredacted
+from verdigris.suites.watchdog import Watchdog
 
-_ALWAYS = ("deploy.plugin",)
+_ALWAYS = ("verdigris.plugin",)
 _UNLOADED = "ignore::pytest.PytestConfigWarning"
 """The project's pytest settings name options of plugins that no suite has; nothing else of its filters is changed."""
 _SHOWN = 4_000_000
@@ -108,10 +110,10 @@ class Gate:
         settings = self.settings.suites[suite]
         written = folder / EVIDENCE
         try:
-            private.folder(folder)
+            private_files.folder(folder)
             for path in (written, folder / OUTPUT):
                 path.unlink(missing_ok=True)  # never opened: an earlier suite may have left a named pipe there
-            private.write(folder / OUTPUT, b"")
+            private_files.write(folder / OUTPUT, b"")
         except OSError as error:
             raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
@@ -140,7 +142,7 @@ class Gate:
             ended=ended,
             seconds=round(time.monotonic() - began, 3),
             exit_status=running.exit_status,
-            output=files.tail(folder / OUTPUT, 4000),
+            output=plain_files.tail(folder / OUTPUT, 4000),
         )
 
     @contextlib.contextmanager
@@ -154,7 +156,7 @@ class Gate:
             redactor = self.redactor
             try:
                 made = stack.enter_context(unredacted(redactor, records))
-                private.write(made.folder / OUTPUT, b"")
+                private_files.write(made.folder / OUTPUT, b"")
             except OSError as error:
                 raise Refused(f"{records}: no evidence can be written there: {error.strerror}") from None
             yield made
@@ -179,7 +181,7 @@ def _runner(settings: Settings, environment: str, platform: Platform, holder: st
     chosen = settings.environment(environment)
     if chosen.kubernetes is None or chosen.kubernetes.runner != "job":
         return None
-    from deploy.job import JobRunner
+    from verdigris.suites.job.runner import JobRunner
 
     return JobRunner(settings, environment, platform, holder)
 

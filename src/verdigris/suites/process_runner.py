@@ -1,7 +1,7 @@
 """A suite as a process of this machine, with everything it starts.
 
 The child gets an allow-list of variables. It ends with this process, and nothing that it started outlives it, in
-whatever session: see :mod:`deploy.lifeline`.
+whatever session: see :mod:`verdigris.suites.parent_watch`.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy import lifeline
-from deploy.model import Color
-from deploy.platform import Address, Platform
-from deploy.runner import EVIDENCE, OUTPUT, Place, Task
+from verdigris.model import Color
+from verdigris.platform import Address, Platform
+from verdigris.suites import parent_watch
+from verdigris.suites.runner import EVIDENCE, OUTPUT, Place, Task
 
 _PATIENCE = 15.0
 """Seconds for the end of everything that a suite started; the lifeline itself needs fewer."""
 
 
 class Child:
-    """A process under way; implements :class:`deploy.runner.Running`.
+    """A process under way; implements :class:`verdigris.suites.runner.Running`.
 
     Args:
         process: the lifeline, which ends as the suite did.
@@ -59,11 +59,11 @@ class Child:
         if not over or sys.platform != "linux":  # the lifeline may have been killed, or stopped, by the suite itself
             self.process.kill()
             self.exit_status = self.process.wait()
-            lifeline.sweep(self.mark)
+            parent_watch.sweep(self.mark)
 
 
 class LocalRunner:
-    """Runs suites on this machine; implements :class:`deploy.runner.Runner`.
+    """Runs suites on this machine; implements :class:`verdigris.suites.runner.Runner`.
 
     Args:
         named: variables that are passed on beside those of every child.
@@ -87,14 +87,14 @@ class LocalRunner:
         """Start the process; at the end of the block everything that it started is killed."""
         place = Place(python=sys.executable, root=self.root, folder=task.folder)
         mark = uuid.uuid4().hex
-        env = {key: os.environ[key] for key in (*lifeline.PASSED_ON, *self.named) if key in os.environ}
-        env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE), lifeline.MARK: mark}
+        env = {key: os.environ[key] for key in (*parent_watch.PASSED_ON, *self.named) if key in os.environ}
+        env |= {**task.env, "VERDIGRIS_EVIDENCE": str(task.folder / EVIDENCE), parent_watch.MARK: mark}
         theirs, ours = os.pipe()
         given = (theirs,) if task.held is None else (theirs, task.held)
         try:
             with (task.folder / OUTPUT).open("wb") as output:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", lifeline.__file__, ",".join(map(str, given)), *task.command(place)],
+                    [sys.executable, "-I", parent_watch.__file__, ",".join(map(str, given)), *task.command(place)],
                     cwd=self.root,
                     env=env,
                     stdin=subprocess.DEVNULL,

@@ -6,9 +6,9 @@ The order of the table is that in which a person reads: what ended a run before 
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from deploy.evidence import SELECTION, Evidence, LeftOut, Tested
-from deploy.model import Identity, Kind, Objection, Value, same_identity
-from deploy.settings import AllowedSkip
+from verdigris.model import Identity, Kind, Objection, Value, same_identity
+from verdigris.settings import AllowedSkip
+from verdigris.suites.evidence import SELECTION, Evidence, LeftOut, Tested
 
 MOST = 10
 """How often a rule objects before the rest is folded into one objection."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deploy.platform.base import Address
+from verdigris.platform.base import Address
 
 EVIDENCE = "evidence.jsonl"
 OUTPUT = "output.log"

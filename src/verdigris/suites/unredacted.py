@@ -1,8 +1,9 @@
 """Where a suite writes: a folder beside its records, from which everything reaches them without secrets.
 
 Whole lines of the evidence and of the output are brought over while they are written, everything else when the suite
-has ended. The folder ends with the process that made it, however that ends (:mod:`deploy.keeper`), so a kill leaves
-nothing in the records that was not redacted. Where the keeper was killed too, the next command removes the folder.
+has ended. The folder ends with the process that made it, however that ends (:mod:`verdigris.suites.folder_keeper`), so
+a kill leaves nothing in the records that was not redacted. Where the keeper was killed too, the next command removes
+the folder.
 """
 
 import contextlib
@@ -16,10 +17,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy import archives, files, keeper, private
-from deploy.archives import Budget, UnreadableError
-from deploy.redact import Redactor
-from deploy.runner import EVIDENCE, OUTPUT
+from verdigris import private_files
+from verdigris.redaction import archives
+from verdigris.redaction.archives import Budget, UnreadableError
+from verdigris.redaction.redactor import Redactor
+from verdigris.suites import folder_keeper, plain_files
+from verdigris.suites.runner import EVIDENCE, OUTPUT
 
 PREFIX = ".unredacted-"
 """How the folders are called, beside the records that they are for."""
@@ -56,7 +59,7 @@ class Unredacted:
                 self._bring(name)
 
     def _bring(self, name: str) -> None:
-        with os.fdopen(files.opened(self.folder / name), "rb") as file:
+        with os.fdopen(plain_files.opened(self.folder / name), "rb") as file:
             file.seek(self._at[name])
             data = file.read(BROUGHT)
         whole = data[: data.rfind(b"\n") + 1]
@@ -64,7 +67,7 @@ class Unredacted:
             return
         clean = io.BytesIO()
         archives.clean(self.redactor, io.BytesIO(whole), clean, name, Budget(time.monotonic() + 1.0, len(whole)))
-        with private.opened(self.records / name, "ab") as target:
+        with private_files.opened(self.records / name, "ab") as target:
             target.write(self._placed(clean.getvalue()))
         self._at[name] += len(whole)
 
@@ -72,18 +75,18 @@ class Unredacted:
         """Bring everything over, in the place of what was brought before; what cannot be kept is not."""
         self.redactor.files(self.folder)
         for name in self._at:
-            keeper.remove(self.records / name)
+            folder_keeper.remove(self.records / name)
         for path in self.folder.iterdir():
             with contextlib.suppress(OSError):
                 if path.name in _TEXTS:
                     self._put_right(path)
-                keeper.remove(self.records / path.name)
+                folder_keeper.remove(self.records / path.name)
                 path.rename(self.records / path.name)
 
     def _put_right(self, path: Path) -> None:
-        content = files.read(path, _TEXT)
+        content = plain_files.read(path, _TEXT)
         if (placed := self._placed(content)) != content:
-            private.write(path, placed)
+            private_files.write(path, placed)
 
     def _placed(self, content: bytes) -> bytes:
         """With the name of the records' folder, where files will be found."""
@@ -106,11 +109,11 @@ def unredacted(redactor: Redactor, records: Path) -> Iterator[Unredacted]:
                 try:
                     yield Unredacted(redactor, folder, records, held)
                 finally:
-                    keeper.remove(folder)
+                    folder_keeper.remove(folder)
         finally:
             os.close(held)
     finally:
-        keeper.remove(folder)
+        folder_keeper.remove(folder)
 
 
 @contextlib.contextmanager
@@ -120,7 +123,7 @@ def _kept(folder: Path) -> Iterator[None]:
     try:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", keeper.__file__, str(theirs), str(folder)],
+                [sys.executable, "-I", "-S", folder_keeper.__file__, str(theirs), str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -149,7 +152,7 @@ def clean_left(reports: Path) -> tuple[Path, ...]:
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if keeper.remove(folder):
+                if folder_keeper.remove(folder):
                     done.append(folder)
             finally:
                 os.close(held)

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy import evidence
-from deploy.evidence import Evidence
-from deploy.gate import Gate, Run
-from deploy.journal import Confirmed
-from deploy.lifeline import SAID
-from deploy.model import Deployment, Kind, Objection, SuiteResult
-from deploy.platform import Rehearsed
-from deploy.policy import Case, folded, gone, left_out, objections
+from verdigris.model import Deployment, Kind, Objection, SuiteResult
+from verdigris.platform import Rehearsed
+from verdigris.state.journal import Confirmed
+from verdigris.suites import evidence
+from verdigris.suites.evidence import Evidence
+from verdigris.suites.execution import Gate, Run
+from verdigris.suites.parent_watch import SAID
+from verdigris.suites.rules import Case, folded, gone, left_out, objections
 
 Progress = Callable[[str, Evidence], None]
 

@@ -8,9 +8,9 @@ import os
 import time
 from pathlib import Path
 
-from deploy import evidence, files
-from deploy.runner import EVIDENCE, OUTPUT, STILL, Running
-from deploy.settings import SuiteSettings
+from verdigris.settings import SuiteSettings
+from verdigris.suites import evidence, plain_files
+from verdigris.suites.runner import EVIDENCE, OUTPUT, STILL, Running
 
 OUTPUT_LIMIT = 64 * 1024 * 1024
 """Bytes that a suite may print."""
@@ -68,7 +68,7 @@ class Watchdog:
             found = os.lstat(self.written)
         except OSError as error:
             return f"its evidence is gone: {error.strerror}" if self._file is not None else ""
-        if what := files.kind(found.st_mode):
+        if what := plain_files.kind(found.st_mode):
             return f"its evidence is {what}, not a file"
         file, before = (found.st_dev, found.st_ino), self.size
         if self._file not in (None, file):
@@ -91,13 +91,13 @@ class Watchdog:
         if present - self._looked < FOLDER_LOOK:
             return ""
         self._looked = present
-        if files.sizes(self.folder, FOLDER_LIMIT) > FOLDER_LIMIT:
+        if plain_files.sizes(self.folder, FOLDER_LIMIT) > FOLDER_LIMIT:
             return f"its files take more than {FOLDER_LIMIT:,} bytes"
         return ""
 
     def _closing(self) -> int | None:
         """How many tests its closing line counts, where it is written."""
-        last = files.tail(self.written, 4096).removesuffix("\n").rpartition("\n")[2]
+        last = plain_files.tail(self.written, 4096).removesuffix("\n").rpartition("\n")[2]
         try:
             content = json.loads(last)
             return int(content["tests"]) if content["kind"] == "closed" else None
@@ -112,7 +112,7 @@ class Watchdog:
         return ""
 
     def _said(self) -> str:
-        lines = files.tail(self.folder / OUTPUT, 65536).splitlines()
+        lines = plain_files.tail(self.folder / OUTPUT, 65536).splitlines()
         return next((line.removeprefix(STILL) for line in reversed(lines) if line.startswith(STILL)), "")
 
     def _after_all(self, present: float) -> str:

@@ -13,19 +13,19 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
 
-from deploy.audit import AuditFile
-from deploy.errors import Conflict, NotReady, UsageError
-from deploy.journal import JournalFile
-from deploy.model import COLORS, Color, Deployment, Identity, Release, Traffic
-from deploy.platform.base import Address, Answer, Health, Observation, Rehearsed
-from deploy.platform.fake import world as world_file
-from deploy.platform.fake.world import READY_FAULTS, Place, World
+from verdigris.errors import Conflict, NotReady, UsageError
+from verdigris.model import COLORS, Color, Deployment, Identity, Release, Traffic
+from verdigris.platform.base import Address, Answer, Health, Observation, Rehearsed
+from verdigris.state.audit import AuditFile
+from verdigris.state.journal import JournalFile
+from verdigris.testing import world as world_file
+from verdigris.testing.world import READY_FAULTS, Place, World
 
 DEPLOYED = "2026-01-01T00:00:00.000Z"
 
 
 class FakePlatform:
-    """Implements :class:`deploy.platform.base.Platform`.
+    """Implements :class:`verdigris.platform.base.Platform`.
 
     Args:
         root: the folder of its file, and of the lock and the journal.

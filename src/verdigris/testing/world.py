@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from deploy.journal import write_durably
-from deploy.model import Color, Deployment, Value
+from verdigris.model import Color, Deployment, Value
+from verdigris.state.journal import write_durably
 
 READY_FAULTS = {
     "exits-at-once": "ended at once: its process ended with exit code 3",

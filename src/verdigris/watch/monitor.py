@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from deploy.model import Deployment, Identity, Objection
-from deploy.platform import Platform
-from deploy.platform.base import Health
-from deploy.probe import Probe
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
-from deploy.watch_policy import View, objections
+from verdigris.model import Deployment, Identity, Objection
+from verdigris.platform import Platform
+from verdigris.platform.base import Health
+from verdigris.settings import WatchSettings
+from verdigris.watch.probe import Probe
+from verdigris.watch.rules import View, objections
+from verdigris.watch.samples import Sample
 
 TICK = 0.05
 LATE = 0.5

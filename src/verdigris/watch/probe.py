@@ -7,19 +7,18 @@ Open loop: the moments are planned beforehand, and latency counts from the inten
 import contextlib
 import functools
 import http.client
-import io
 import math
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy import private
-from deploy.model import described
-from deploy.platform import Address
-from deploy.platform.bounds import LIMIT, Bounded
-from deploy.platform.connection import Connection, ask, connect
-from deploy.samples import Sample
+from verdigris import private_files
+from verdigris.model import described
+from verdigris.platform import Address
+from verdigris.platform.bounds import LIMIT, Bounded
+from verdigris.platform.connection import Connection, ask, connect
+from verdigris.watch.samples import Sample
 
 THREADS = (16, 200)
 """At least and at most; between them one for each probe a second, so answers of a second are borne without a queue."""
@@ -57,8 +56,8 @@ class Probe:
 
     def start(self) -> None:
         """Begin to ask."""
-        private.folder(self.out.parent)
-        private.opened(self.out, "ab").close()
+        private_files.folder(self.out.parent)
+        private_files.opened(self.out, "ab").close()
         self._began = time.monotonic()
         number = int(min(max(self.rate, THREADS[0]), THREADS[1]))
         self._threads = [threading.Thread(target=self._run, name="probe", daemon=True) for _ in range(number)]
@@ -85,8 +84,9 @@ class Probe:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         seen = sorted(self.since(0), key=lambda one: one.at)
-        with contextlib.suppress(OSError), io.TextIOWrapper(private.opened(self.out, "wb"), encoding="utf-8") as file:
-            file.writelines(self._cleaned(sample).model_dump_json() + "\n" for sample in seen)
+        lines = (self._cleaned(sample).model_dump_json() + "\n" for sample in seen)
+        with contextlib.suppress(OSError), private_files.opened(self.out, "wb") as file:
+            file.writelines(line.encode() for line in lines)
 
     def _cleaned(self, sample: Sample) -> Sample:
         said = {name: self.clean(text) for name in ("identity", "error") if (text := getattr(sample, name))}

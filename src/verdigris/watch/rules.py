@@ -1,11 +1,11 @@
-"""The reasons to take a release back while it is watched: pure, a table of rules, like :mod:`deploy.policy`."""
+"""The reasons to take a release back while it is watched: pure, a table of rules, as those of the suites are."""
 
 from collections.abc import Callable, Iterator
 
-from deploy.model import Identity, Kind, Objection, Value
-from deploy.platform.base import Health
-from deploy.samples import Sample
-from deploy.settings import WatchSettings
+from verdigris.model import Identity, Kind, Objection, Value
+from verdigris.platform.base import Health
+from verdigris.settings import WatchSettings
+from verdigris.watch.samples import Sample
 
 
 class View(Value):

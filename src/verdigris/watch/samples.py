@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.model import Identity, Value, same_identity
+from verdigris.model import Identity, Value, same_identity
 
 
 class Sample(Value):

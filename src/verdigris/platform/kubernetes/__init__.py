@@ -7,18 +7,18 @@ configuration, and that one selector; Service and Ingress themselves are applied
 import time
 from contextlib import AbstractContextManager
 
-from deploy.errors import Conflict, NotReady
-from deploy.model import Color, Deployment, Release, Traffic
-from deploy.platform.base import Address, Answer, Health, Rehearsed
-from deploy.platform.kubernetes import adoption, image, secrets, suites
-from deploy.platform.kubernetes.configuration import require_named
-from deploy.platform.kubernetes.marks import release_label
-from deploy.platform.kubernetes.parts import Parts
-from deploy.platform.kubernetes.reach import port_of
+from verdigris.errors import Conflict, NotReady
+from verdigris.model import Color, Deployment, Release, Traffic
+from verdigris.platform.base import Address, Answer, Health, Rehearsed
+from verdigris.platform.kubernetes import adoption, image, secrets, suite_job
+from verdigris.platform.kubernetes.addresses import port_of
+from verdigris.platform.kubernetes.annotations import release_label
+from verdigris.platform.kubernetes.components import Parts
+from verdigris.platform.kubernetes.configuration import require_named
 
 
 class KubernetesPlatform(Parts):
-    """One environment in a cluster; implements :class:`deploy.platform.base.Platform`."""
+    """One environment in a cluster; implements :class:`verdigris.platform.base.Platform`."""
 
     # --- what a release is -------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class KubernetesPlatform(Parts):
         """Remove what a killed run left that stands in no color: a migration, a rehearsal, a suite's Job."""
         self.migrations.tidy()
         self.rehearsals.clear()
-        suites.tidy(self.cluster)
+        suite_job.tidy(self.cluster)
 
     # --- who is where ------------------------------------------------------------------------------------------
 

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 
-from deploy.errors import PlatformError
-from deploy.model import Color
-from deploy.platform.base import Address, Answer
-from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.forward import Forward
-from deploy.platform.kubernetes.pods import is_ready
-from deploy.platform.kubernetes.transport import Object
-from deploy.platform.observer import Observer, look
-from deploy.settings import Settings
+from verdigris.errors import PlatformError
+from verdigris.model import Color
+from verdigris.platform.base import Address, Answer
+from verdigris.platform.kubernetes.colors import Colors
+from verdigris.platform.kubernetes.pods import is_ready
+from verdigris.platform.kubernetes.port_forward import Forward
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.platform.observer import Observer, look
+from verdigris.settings import Settings
 
 
 class Reach:

@@ -1,11 +1,10 @@
 """What a person did by hand to who has the users, in an emergency, is taken as it is: it is live, so it counts."""
 
-from deploy.errors import Conflict
-from deploy.model import Color, Deployment, Release, now
-from deploy.platform.base import Answer
-from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.marks import (
+from verdigris.errors import Conflict
+from verdigris.model import Color, Deployment, Release, now
+from verdigris.platform.base import Answer
+from verdigris.platform.kubernetes import pods as pods_module
+from verdigris.platform.kubernetes.annotations import (
     EDITED,
     GENERATION,
     STANDING,
@@ -14,7 +13,8 @@ from deploy.platform.kubernetes.marks import (
     release_label,
     template_digest,
 )
-from deploy.platform.kubernetes.transport import Object
+from verdigris.platform.kubernetes.colors import Colors
+from verdigris.platform.kubernetes.transport import Object
 
 
 def adopt(colors: Colors, live: Color, answer: Answer) -> str | None:

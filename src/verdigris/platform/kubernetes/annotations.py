@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from deploy.errors import Conflict, Refused
-from deploy.model import Deployment, Release
-from deploy.platform.kubernetes.pods import RELEASE_LABEL
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict, Refused
+from verdigris.model import Deployment, Release
+from verdigris.platform.kubernetes.pods import RELEASE_LABEL
+from verdigris.platform.kubernetes.transport import Object
 
 STANDING = "verdigris.dev/deployment"
 """The annotation that holds what stands there, as JSON."""

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from deploy.errors import Conflict, PlatformError, Refused
-from deploy.platform.kubernetes.patience import Patience, pauses
-from deploy.platform.kubernetes.transport import MANAGER, Object, Transport, Unanswered
+from verdigris.errors import Conflict, PlatformError, Refused
+from verdigris.platform.kubernetes.retry import Patience, pauses
+from verdigris.platform.kubernetes.transport import MANAGER, Object, Transport, Unanswered
 
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"

@@ -5,10 +5,10 @@ made: so none is added to it any more, and a page that is gone is missed. ``k8s/
 refuse what is not an addition.
 """
 
-from deploy.audit import FIRST, Entry, about, chained, digest, not_the_last
-from deploy.errors import PlatformError
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import PlatformError
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.state.audit import FIRST, Entry, about, chained, digest, not_the_last
 
 NAME = "verdigris-audit"
 LABEL = "verdigris.dev/audit"
@@ -18,7 +18,7 @@ LIMIT = 800_000
 
 
 class ClusterAudit:
-    """The audit log of one environment, in its namespace; implements :class:`deploy.audit.AuditLog`."""
+    """The audit log of one environment, in its namespace; implements :class:`verdigris.state.audit.AuditLog`."""
 
     def __init__(self, cluster: Cluster, limit: int = LIMIT) -> None:
         self.cluster = cluster

@@ -6,15 +6,11 @@ Deployment of each release is kept in an immutable ConfigMap, so that a color wh
 
 import time
 
-from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import Conflict, NotReady, PlatformError
-from deploy.model import Color, Deployment, Release, now
-from deploy.platform.base import Health
-from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.image import running_digest
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import (
+from verdigris.errors import Conflict, NotReady, PlatformError
+from verdigris.model import Color, Deployment, Release, now
+from verdigris.platform.base import Health
+from verdigris.platform.kubernetes import pods as pods_module
+from verdigris.platform.kubernetes.annotations import (
     GENERATION,
     STANDING,
     TEMPLATE,
@@ -27,11 +23,15 @@ from deploy.platform.kubernetes.marks import (
     standing,
     template_digest,
 )
-from deploy.platform.kubernetes.pods import RELEASE_LABEL, current, is_ready
-from deploy.platform.kubernetes.rendering import Renderings
-from deploy.platform.kubernetes.rollout import POLL, Rollout
-from deploy.platform.kubernetes.transport import Object
-from deploy.platform.kubernetes.workers import Workers
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.image import running_digest
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.pods import RELEASE_LABEL, current, is_ready
+from verdigris.platform.kubernetes.rendering import Renderings
+from verdigris.platform.kubernetes.rollout import POLL, Rollout
+from verdigris.platform.kubernetes.singletons import Workers
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings.kubernetes import KubernetesSettings
 
 FRESH_SECONDS = 0.4
 """For how long what was seen of pods counts as the present; a watch asks more often than that."""

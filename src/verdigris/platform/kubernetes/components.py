@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from functools import cached_property
 
-from deploy.errors import PlatformError, Refused, UsageError
-from deploy.model import COLORS, Color
-from deploy.platform.base import STATE
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.audit import ClusterAudit
-from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.environment import Environs
-from deploy.platform.kubernetes.journal import ClusterJournal
-from deploy.platform.kubernetes.logs import Logs
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.migration import Migrations
-from deploy.platform.kubernetes.reach import Reach
-from deploy.platform.kubernetes.rehearsal import Rehearsals
-from deploy.platform.kubernetes.schema import Schema
-from deploy.platform.kubernetes.users import UsersService
-from deploy.platform.observer import Observer, Observing
-from deploy.settings import Settings
+from verdigris.errors import PlatformError, Refused, UsageError
+from verdigris.model import COLORS, Color
+from verdigris.platform.base import STATE
+from verdigris.platform.kubernetes.addresses import Reach
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.audit import ClusterAudit
+from verdigris.platform.kubernetes.colors import Colors
+from verdigris.platform.kubernetes.database import Schema
+from verdigris.platform.kubernetes.journal import ClusterJournal
+from verdigris.platform.kubernetes.logs import Logs
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.migration import Migrations
+from verdigris.platform.kubernetes.namespace import Environs
+from verdigris.platform.kubernetes.rehearsal import Rehearsals
+from verdigris.platform.kubernetes.users_service import UsersService
+from verdigris.platform.observer import Observer, Observing
+from verdigris.settings import Settings
 
 
 class Parts(Observing):

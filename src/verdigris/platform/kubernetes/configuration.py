@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from deploy.errors import SettingsError
-from deploy.model import Color
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import SettingsError
+from verdigris.model import Color
+from verdigris.platform.kubernetes.transport import Object
 
 CONFIG_VARIABLE = "RELEASE_CONFIG"
 """The variable by which a pod knows its configuration hash."""

@@ -2,13 +2,13 @@
 
 import math
 
-from deploy.errors import PlatformError
-from deploy.model import Color, Release
-from deploy.platform import database
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.transport import Object
-from deploy.settings import DatabaseSettings, EnvValue, SecretReference, Settings
+from verdigris.errors import PlatformError
+from verdigris.model import Color, Release
+from verdigris.platform import database
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings import DatabaseSettings, EnvValue, SecretReference, Settings
 
 SURGE = "25%"
 """Kubernetes' own: how many pods more than wanted a rolling update may start, where a Deployment does not say."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import SettingsError, UsageError
-from deploy.model import Value
-from deploy.platform.building import build, fill, require_version
+from verdigris.errors import SettingsError, UsageError
+from verdigris.model import Value
+from verdigris.platform.building import build, fill, require_version
+from verdigris.settings.kubernetes import KubernetesSettings
 
 KEY = "kubernetes.image"
 

@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from deploy.errors import Conflict, PlatformError, Refused
-from deploy.journal import Holder, Journal, actor, parse
-from deploy.model import Record, now
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict, PlatformError, Refused
+from verdigris.model import Record, now
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.state.journal import Holder, Journal, actor, parse
 
 NAME = "verdigris-journal"
 LEASE = "verdigris"
@@ -38,7 +38,7 @@ RENEWALS = 5
 
 
 class ClusterJournal:
-    """The journal of one environment, in its namespace; implements :class:`deploy.journal.JournalStore`.
+    """The journal of one environment, in its namespace; implements :class:`verdigris.state.journal.JournalStore`.
 
     Args:
         seconds: how long a Lease lasts that nobody renews.

@@ -2,7 +2,7 @@
 
 import time
 
-from deploy.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.api import Cluster
 
 FRESH_SECONDS = 1.0
 """The pods are asked no more often than this, however often a watch looks."""

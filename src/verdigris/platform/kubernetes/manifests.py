@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.errors import SettingsError
-from deploy.model import Color
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import SettingsError
+from verdigris.model import Color
+from verdigris.platform.kubernetes.transport import Object
 
 SIZE_LIMIT = 1_000_000
 """Bytes; a manifest larger than this is refused unread."""

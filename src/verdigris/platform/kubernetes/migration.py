@@ -4,14 +4,14 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from deploy.errors import Conflict, NotReady, PlatformError, VerdigrisError
-from deploy.model import Release
-from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.configuration import PART, with_image
-from deploy.platform.kubernetes.marks import release_label
-from deploy.platform.kubernetes.schema import Schema
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict, NotReady, PlatformError, VerdigrisError
+from verdigris.model import Release
+from verdigris.platform.kubernetes import pods as pods_module
+from verdigris.platform.kubernetes.annotations import release_label
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.configuration import PART, with_image
+from verdigris.platform.kubernetes.database import Schema
+from verdigris.platform.kubernetes.transport import Object
 
 MIGRATION = "migration"
 

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 
-from deploy.errors import PlatformError, Refused
-from deploy.model import Color
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import annotations, require_present, stamping
-from deploy.platform.kubernetes.transport import Object
-from deploy.settings import SecretReference, Settings
+from verdigris.errors import PlatformError, Refused
+from verdigris.model import Color
+from verdigris.platform.kubernetes.annotations import annotations, require_present, stamping
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.colors import Colors
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings import SecretReference, Settings
 
 ENVIRONMENT_LABEL = "verdigris.dev/environment"
 """The label by which a namespace says which environment it is."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from deploy.model import Value
-from deploy.platform.kubernetes.transport import Object
+from verdigris.model import Value
+from verdigris.platform.kubernetes.transport import Object
 
 RELEASE_LABEL = "verdigris.dev/release"
 """The label of a pod that says which release it was started for."""

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from deploy.errors import PlatformError
-from deploy.platform.kubernetes.api import Cluster
+from verdigris.errors import PlatformError
+from verdigris.platform.kubernetes.api import Cluster
 
 CHUNK = 65536
 SHORT_OF = 0.2

@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
-from deploy.errors import NotReady, PlatformError, SettingsError
-from deploy.model import Deployment, Release
-from deploy.platform import database
-from deploy.platform.base import Rehearsed
-from deploy.platform.kubernetes.colors import Colors
-from deploy.platform.kubernetes.configuration import PART
-from deploy.platform.kubernetes.forward import Forward
-from deploy.platform.kubernetes.marks import annotations
-from deploy.platform.kubernetes.migration import Migrations
-from deploy.platform.kubernetes.pods import RELEASE_LABEL, current, is_ready
-from deploy.platform.kubernetes.reach import port_of
-from deploy.platform.kubernetes.rollout import Rollout
-from deploy.platform.kubernetes.schema import Schema
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import NotReady, PlatformError, SettingsError
+from verdigris.model import Deployment, Release
+from verdigris.platform import database
+from verdigris.platform.base import Rehearsed
+from verdigris.platform.kubernetes.addresses import port_of
+from verdigris.platform.kubernetes.annotations import annotations
+from verdigris.platform.kubernetes.colors import Colors
+from verdigris.platform.kubernetes.configuration import PART
+from verdigris.platform.kubernetes.database import Schema
+from verdigris.platform.kubernetes.migration import Migrations
+from verdigris.platform.kubernetes.pods import RELEASE_LABEL, current, is_ready
+from verdigris.platform.kubernetes.port_forward import Forward
+from verdigris.platform.kubernetes.rollout import Rollout
+from verdigris.platform.kubernetes.transport import Object
 
 REHEARSAL = "rehearsal"
 SELECTOR = f"{PART}={REHEARSAL}"

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from deploy.errors import Conflict
-from deploy.model import Color, Release
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.configuration import PART, Configuration
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import release_label
-from deploy.platform.kubernetes.pods import RELEASE_LABEL
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict
+from verdigris.model import Color, Release
+from verdigris.platform.kubernetes.annotations import release_label
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.configuration import PART, Configuration
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.pods import RELEASE_LABEL
+from verdigris.platform.kubernetes.transport import Object
 
 KEY = "deployments.json"
 COLOR = "verdigris.dev/color"

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from deploy.platform.kubernetes.transport import Unanswered
+from verdigris.platform.kubernetes.transport import Unanswered
 
 PAUSE = (0.1, 2.0)
 """Seconds between two tries, at first and at most; each differs a little, so that many deployers do not ask at once."""

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import Conflict, NotReady
-from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.pods import Judged, is_ready, judged
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict, NotReady
+from verdigris.platform.kubernetes import pods as pods_module
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.pods import Judged, is_ready, judged
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings.kubernetes import KubernetesSettings
 
 POLL = 0.2
 LOG_LINES = 15

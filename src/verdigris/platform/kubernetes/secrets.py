@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from deploy.errors import Refused
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.configuration import PART
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Refused
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.configuration import PART
+from verdigris.platform.kubernetes.transport import Object
 
 LARGEST = 64 * 1024
 """Bytes; what is larger is an archive, which nobody prints."""

@@ -8,14 +8,14 @@ rather than two.
 import time
 from collections.abc import Callable
 
-from deploy.cluster_tables import KubernetesSettings
-from deploy.errors import NotReady, PlatformError
-from deploy.model import Color
-from deploy.platform.kubernetes.api import Cluster, Stale
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import GENERATION, labels, stamping
-from deploy.platform.kubernetes.pods import is_over, judged, observed
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import NotReady, PlatformError
+from verdigris.model import Color
+from verdigris.platform.kubernetes.annotations import GENERATION, labels, stamping
+from verdigris.platform.kubernetes.api import Cluster, Stale
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.pods import is_over, judged, observed
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings.kubernetes import KubernetesSettings
 
 PAUSE = 0.1
 TRIES = 20
@@ -29,7 +29,7 @@ class Workers:
 
     Args:
         settings: say how long one may take to start.
-        judge: raises :class:`deploy.errors.Conflict` where a newer generation acts on an object.
+        judge: raises :class:`verdigris.errors.Conflict` where a newer generation acts on an object.
     """
 
     def __init__(

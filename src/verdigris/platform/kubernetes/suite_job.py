@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from deploy.cluster_tables import JobSettings
-from deploy.model import Color
-from deploy.platform.base import Address
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.configuration import PART
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.transport import Object
+from verdigris.model import Color
+from verdigris.platform.base import Address
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.configuration import PART
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings.kubernetes import JobSettings
 
 SUITE = "suite"
 HOLDER = "verdigris.dev/holder"
@@ -102,7 +102,7 @@ def _container(settings: JobSettings, args: list[str], env: Mapping[str, str]) -
         "name": "suite",
         "image": settings.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "deploy.courier"],
+        "command": ["python", "-m", "verdigris.suites.job.pod_agent"],
         "args": args,
         "env": [{"name": key, "value": value} for key, value in variables.items()],
         "volumeMounts": [

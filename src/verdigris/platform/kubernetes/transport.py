@@ -6,8 +6,8 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from deploy.errors import PlatformError, UsageError
-from deploy.platform.bounds import MEGABYTE, Bounded, Bounds
+from verdigris.errors import PlatformError, UsageError
+from verdigris.platform.bounds import MEGABYTE, Bounded, Bounds
 
 Object = dict[str, Any]
 """An object of the API, as JSON."""

@@ -5,12 +5,12 @@ import json
 import uuid
 from collections.abc import Callable
 
-from deploy.errors import Conflict, PlatformError, Refused
-from deploy.model import COLORS, Color, Deployment, Traffic
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.manifests import Manifests
-from deploy.platform.kubernetes.marks import GENERATION, annotations, require_present, stamping
-from deploy.platform.kubernetes.transport import Object
+from verdigris.errors import Conflict, PlatformError, Refused
+from verdigris.model import COLORS, Color, Deployment, Traffic
+from verdigris.platform.kubernetes.annotations import GENERATION, annotations, require_present, stamping
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.manifests import Manifests
+from verdigris.platform.kubernetes.transport import Object
 
 SWITCH = "verdigris.dev/switch"
 """The annotation by which a switch knows its own write, when the answer to it was lost."""

@@ -4,25 +4,25 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from deploy import private
-from deploy.audit import AuditFile
-from deploy.errors import Conflict, PlatformError, Refused
-from deploy.journal import JournalFile, write_durably
-from deploy.model import COLORS, Color, Deployment, Release, Traffic, now
-from deploy.platform import database
-from deploy.platform.base import Address, Answer, Health, Rehearsed
-from deploy.platform.local import artifact, guarding, process, tls
-from deploy.platform.local.envoy import PLACES
-from deploy.platform.local.machine import Machine, shown
-from deploy.platform.local.ports import require_free
-from deploy.platform.local.postgres import OWNER, READER
-from deploy.platform.local.rehearsal import clear, rehearse
-from deploy.platform.observer import Observer, Observing, look
-from deploy.settings import Settings
+from verdigris import private_files
+from verdigris.errors import Conflict, PlatformError, Refused
+from verdigris.model import COLORS, Color, Deployment, Release, Traffic, now
+from verdigris.platform import database
+from verdigris.platform.base import Address, Answer, Health, Rehearsed
+from verdigris.platform.local import artifact, guarding, process, tls
+from verdigris.platform.local.envoy import PLACES
+from verdigris.platform.local.machine import Machine, shown
+from verdigris.platform.local.ports import require_free
+from verdigris.platform.local.postgres import OWNER, READER
+from verdigris.platform.local.rehearsal import clear, rehearse
+from verdigris.platform.observer import Observer, Observing, look
+from verdigris.settings import Settings
+from verdigris.state.audit import AuditFile
+from verdigris.state.journal import JournalFile, write_durably
 
 
 class LocalPlatform(Observing, Machine):
-    """One environment on this machine; implements :class:`deploy.platform.base.Platform`."""
+    """One environment on this machine; implements :class:`verdigris.platform.base.Platform`."""
 
     places = COLORS
 
@@ -151,7 +151,7 @@ class LocalPlatform(Observing, Machine):
         """Remember a deployment durably."""
         folder = self.root / "colors"
         try:
-            private.folder(folder)
+            private_files.folder(folder)
             write_durably(folder / f"{deployment.color}.json", deployment.model_dump_json(indent=1))
         except OSError as error:
             raise PlatformError(
@@ -283,9 +283,9 @@ class LocalPlatform(Observing, Machine):
     def up(self) -> list[str]:
         """Start the router, the database and the services, and restore what stood in the colors."""
         did = []
-        private.folder(self.root)
+        private_files.folder(self.root)
         for folder in (self.root.parent, self.root):
-            private.close(folder)
+            private_files.close(folder)
         if self.local.tls:
             tls.ensure(self.root / "tls")
         did += self._stop_trusting()

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.errors import SettingsError, UsageError
-from deploy.model import Release
-from deploy.platform.building import build, fill, require_version
-from deploy.settings import EnvValue, LocalSettings
+from verdigris.errors import SettingsError, UsageError
+from verdigris.model import Release
+from verdigris.platform.building import build, fill, require_version
+from verdigris.settings import EnvValue, LocalSettings
 
 _STAMP = ".verdigris-build.json"
 

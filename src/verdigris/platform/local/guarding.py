@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from deploy.errors import PlatformError
-from deploy.journal import GUARDIAN
-from deploy.platform.local import process
-from deploy.platform.local.machine import Machine
+from verdigris.errors import PlatformError
+from verdigris.platform.local import process
+from verdigris.platform.local.machine import Machine
+from verdigris.state.journal import GUARDIAN
 
-MODULE = "deploy.guardian"
+MODULE = "verdigris.guardian.process"
 HOME = Path(__file__).resolve().parents[3]
 """Where the harness is imported from; a project may have a folder of the same name."""
 

@@ -6,18 +6,18 @@ import sys
 import time
 from pathlib import Path
 
-from deploy import private
-from deploy.errors import NotReady, PlatformError, Refused, UsageError
-from deploy.model import Deployment, Identity, Release
-from deploy.platform import database
-from deploy.platform.base import STATE, Address
-from deploy.platform.building import fill
-from deploy.platform.local import artifact, process
-from deploy.platform.local.envoy import Envoy
-from deploy.platform.local.ports import Ports, require_free
-from deploy.platform.local.postgres import Postgres
-from deploy.platform.observer import answer_of
-from deploy.settings import Settings
+from verdigris import private_files
+from verdigris.errors import NotReady, PlatformError, Refused, UsageError
+from verdigris.model import Deployment, Identity, Release
+from verdigris.platform import database
+from verdigris.platform.base import STATE, Address
+from verdigris.platform.building import fill
+from verdigris.platform.local import artifact, process
+from verdigris.platform.local.envoy import Envoy
+from verdigris.platform.local.ports import Ports, require_free
+from verdigris.platform.local.postgres import Postgres
+from verdigris.platform.observer import answer_of
+from verdigris.settings import Settings
 
 
 class Machine:
@@ -93,7 +93,7 @@ class Machine:
         }
         env = self.env(values)
         env |= {"PORT": values["port"], "RELEASE_COLOR": str(deployment.color), "RELEASE_CONFIG": release.config}
-        private.folder(self.record(place).parent)
+        private_files.folder(self.record(place).parent)
         self.log_file(place).unlink(missing_ok=True)
         process.start(
             [fill(word, shown(values), "local.command") for word in self.local.command],
@@ -185,7 +185,7 @@ class Machine:
             port = self.ports.service(index)
             require_free(port, f"the service {name}")
             values = self.values() | {"port": str(port)}
-            private.folder(record.parent)
+            private_files.folder(record.parent)
             started = process.start(
                 [fill(word, shown(values), f"services.{name}.command") for word in service.command],
                 mark=f"{self.mark}:service:{name}",

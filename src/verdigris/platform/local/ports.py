@@ -3,8 +3,8 @@
 import errno
 import socket
 
-from deploy.errors import Refused
-from deploy.model import Color, Value
+from verdigris.errors import Refused
+from verdigris.model import Color, Value
 
 SPAN = 40
 

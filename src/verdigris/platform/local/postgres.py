@@ -19,12 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy import private
-from deploy.errors import PlatformError
-from deploy.forms import READ
-from deploy.journal import write_durably
-from deploy.platform import database
-from deploy.platform.local import process
+from verdigris import private_files
+from verdigris.errors import PlatformError
+from verdigris.platform import database
+from verdigris.platform.local import process
+from verdigris.redaction.forms import READ
+from verdigris.state.journal import write_durably
 
 OWNER = "postgres"
 """The role of the application and its migrations, the server's superuser."""
@@ -98,8 +98,8 @@ class Postgres:
             PlatformError: where it cannot; the message has its log.
         """
         data = self.folder / "data"
-        private.folder(self.folder)
-        private.close(self.folder)
+        private_files.folder(self.folder)
+        private_files.close(self.folder)
         if not (data / "PG_VERSION").exists():
             shutil.rmtree(data, ignore_errors=True)
             self.stamp.unlink(missing_ok=True)
@@ -163,11 +163,11 @@ class Postgres:
             made = {role: secrets.token_urlsafe(24) for role in (OWNER, READER)}
             write_durably(self.passwords_file, json.dumps(made))
         known = self.passwords()
-        private.write(self.passfile, "".join(f"127.0.0.1:{self.port}:*:{role}:{known[role]}\n" for role in known))
-        private.write(data / "pg_hba.conf", _RULES)
+        private_files.write(self.passfile, "".join(f"127.0.0.1:{self.port}:*:{role}:{known[role]}\n" for role in known))
+        private_files.write(data / "pg_hba.conf", _RULES)
         if not self.stamp.exists():
             self._alone(data, f"ALTER ROLE {OWNER} PASSWORD '{known[OWNER]}'")
-            private.write(self.stamp, "")
+            private_files.write(self.stamp, "")
 
     def _alone(self, data: Path, words: str) -> None:
         """Run a statement in a server that has no port."""

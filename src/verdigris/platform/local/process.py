@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from deploy import private
-from deploy.errors import PlatformError
-from deploy.journal import write_durably
-from deploy.model import Value
+from verdigris import private_files
+from verdigris.errors import PlatformError
+from verdigris.model import Value
+from verdigris.state.journal import write_durably
 
 MARK = "VERDIGRIS_PROCESS"
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
@@ -51,10 +51,10 @@ def start(
     Raises:
         PlatformError: where the command cannot be started.
     """
-    private.folder(log.parent)
+    private_files.folder(log.parent)
     environment = passed_on() | dict(env) | {MARK: mark}
     try:
-        with private.opened(log, "ab") as output:
+        with private_files.opened(log, "ab") as output:
             child = subprocess.Popen(
                 list(command),
                 cwd=cwd,

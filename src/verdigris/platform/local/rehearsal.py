@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy import private
-from deploy.model import Deployment, Release
-from deploy.platform import database
-from deploy.platform.base import Rehearsed
-from deploy.platform.local.machine import Machine
-from deploy.platform.local.postgres import READER
+from verdigris import private_files
+from verdigris.model import Deployment, Release
+from verdigris.platform import database
+from verdigris.platform.base import Rehearsed
+from verdigris.platform.local.machine import Machine
+from verdigris.platform.local.postgres import READER
 
 NAME = "rehearsal"
 
@@ -36,8 +36,8 @@ def rehearse(machine: Machine, release: Release, live: Deployment) -> Iterator[R
         return
     copy = f"{postgres.database}_{NAME}"
     clear(machine)
-    private.folder(_note(machine).parent)
-    private.write(_note(machine), copy)
+    private_files.folder(_note(machine).parent)
+    private_files.write(_note(machine), copy)
     try:
         database.create(postgres.url(), copy)
         database.copy(postgres.url(), postgres.url(database=copy))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy import private
+from verdigris import private_files
 
 
 def ensure(folder: Path) -> Path:
@@ -12,12 +12,12 @@ def ensure(folder: Path) -> Path:
         return authority
     import trustme
 
-    private.folder(folder)
-    private.close(folder)
+    private_files.folder(folder)
+    private_files.close(folder)
     ca = trustme.CA(organization_name="Verdigris local")
     server = ca.issue_cert("localhost", "127.0.0.1", "::1")
-    private.write(folder / "server.key", server.private_key_pem.bytes())
+    private_files.write(folder / "server.key", server.private_key_pem.bytes())
     chain = b"".join(part.bytes() for part in server.cert_chain_pems)
-    private.write(folder / "server.pem", chain)
-    private.write(authority, ca.cert_pem.bytes())
+    private_files.write(folder / "server.pem", chain)
+    private_files.write(authority, ca.cert_pem.bytes())
     return authority

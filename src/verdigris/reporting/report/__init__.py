@@ -8,8 +8,8 @@
 
 from pathlib import Path
 
-from deploy.journal import write_durably
-from deploy.report import files, page
+from verdigris.reporting.report import files, page
+from verdigris.state.journal import write_durably
 
 __all__ = ["write"]
 

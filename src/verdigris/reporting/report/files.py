@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from deploy import evidence, samples
-from deploy import files as plain
-from deploy.errors import UsageError, VerdigrisError
-from deploy.model import SCHEMA, Record
-from deploy.report.text import clean, cleaned
-from deploy.report.view import Link
+from verdigris.errors import UsageError, VerdigrisError
+from verdigris.model import SCHEMA, Record
+from verdigris.reporting.report.text import clean, cleaned
+from verdigris.reporting.report.view import Link
+from verdigris.suites import evidence
+from verdigris.suites import plain_files as plain
+from verdigris.watch import samples
 
 PICTURE_LIMIT = 1_500_000
 """Bytes from which a picture is linked and not shown."""

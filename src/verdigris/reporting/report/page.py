@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from deploy.model import Color, Record
-from deploy.report import plot, probe, suites, text, timeline, verdict
-from deploy.report.files import Files
-from deploy.report.view import Fact, Link, View
+from verdigris.model import Color, Record
+from verdigris.reporting.report import plot, probe, suites, text, timeline, verdict
+from verdigris.reporting.report.files import Files
+from verdigris.reporting.report.view import Fact, Link, View
 
 TEMPLATES = Path(__file__).parent / "templates"
 _KNOWN_NOTES = ("switch observed", "deploy observed", "lost in the deploy", "profile")

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import escape
 
-from deploy.report.view import Bins, Mark, ProbeView
+from verdigris.reporting.report.view import Bins, Mark, ProbeView
 
 # stand-in: the variable of style.css
 _PAINTS = {

@@ -4,11 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from deploy.model import COLORS, Color, Identity, Record
-from deploy.report.text import clock, duration, first_line, joined, milliseconds, short
-from deploy.report.timeline import marks
-from deploy.report.view import Bins, Dot, Fact, Mark, ProbeView
-from deploy.samples import Sample
+from verdigris.model import COLORS, Color, Identity, Record
+from verdigris.reporting.report.text import clock, duration, first_line, joined, milliseconds, short
+from verdigris.reporting.report.timeline import marks
+from verdigris.reporting.report.view import Bins, Dot, Fact, Mark, ProbeView
+from verdigris.watch.samples import Sample
 
 WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 """Widths of a bin in seconds; the least one that makes few enough bins is taken."""

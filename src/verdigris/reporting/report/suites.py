@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from deploy.evidence import Evidence, Tested
-from deploy.model import Identity, Record, SuiteResult
-from deploy.report.files import SuiteFiles
-from deploy.report.text import duration, first_line, short
-from deploy.report.view import Fact, Link, SuiteView, TestView
+from verdigris.model import Identity, Record, SuiteResult
+from verdigris.reporting.report.files import SuiteFiles
+from verdigris.reporting.report.text import duration, first_line, short
+from verdigris.reporting.report.view import Fact, Link, SuiteView, TestView
+from verdigris.suites.evidence import Evidence, Tested
 
 LISTED = 1000
 """Passed tests that are listed by name; the others are in the evidence."""

@@ -2,9 +2,9 @@
 
 from itertools import groupby
 
-from deploy.model import Color, Moment, Record, Step
-from deploy.report.text import clock, duration, parse_time
-from deploy.report.view import Fact, Mark, StepBar
+from verdigris.model import Color, Moment, Record, Step
+from verdigris.reporting.report.text import clock, duration, parse_time
+from verdigris.reporting.report.view import Fact, Mark, StepBar
 
 MARKED = (Step.SWITCH, Step.WATCH, Step.ROLLBACK, Step.SETTLE)
 ROLLING = (Step.DEPLOY, Step.VERIFY, *MARKED)

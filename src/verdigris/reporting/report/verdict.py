@@ -2,10 +2,10 @@
 
 from itertools import groupby
 
-from deploy.errors import ExitStatus
-from deploy.model import Kind, Objection, Outcome, Record, Step, in_place
-from deploy.report.text import first_line, joined, short, spoken
-from deploy.report.view import Fact, Reasons, Verdict
+from verdigris.errors import ExitStatus
+from verdigris.model import Kind, Objection, Outcome, Record, Step, in_place
+from verdigris.reporting.report.text import first_line, joined, short, spoken
+from verdigris.reporting.report.view import Fact, Reasons, Verdict
 
 _WORST = (Kind.REFUSED, Kind.NOT_VALID, Kind.FAILED, Kind.NOT_CONCLUSIVE)
 CLAUSE = 80

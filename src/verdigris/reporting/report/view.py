@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from deploy.evidence import Tested
-from deploy.model import Record
+from verdigris.model import Record
+from verdigris.suites.evidence import Tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Bins:
 
     edges: tuple[float, ...]
     rates: dict[str, tuple[float, ...]]
-    """Requests a second by who answered, as :data:`deploy.report.probe.WHO` has it."""
+    """Requests a second by who answered, as :data:`verdigris.reporting.report.probe.WHO` has it."""
     median: tuple[float | None, ...]
     p99: tuple[float | None, ...]
     slowest: tuple[float | None, ...]

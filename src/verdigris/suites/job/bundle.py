@@ -9,8 +9,8 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from deploy.errors import SettingsError
-from deploy.settings import Settings
+from verdigris.errors import SettingsError
+from verdigris.settings import Settings
 
 LIMIT = 900_000
 """Bytes; a ConfigMap holds 1 MiB."""

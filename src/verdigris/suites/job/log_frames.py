@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from deploy.model import Value
+from verdigris.model import Value
 
 MARK = "@verdigris"
 """How a line begins that is a frame."""

@@ -1,6 +1,6 @@
 """What runs in the pod of a suite: it unpacks the project, runs the suite, and tells its files to the pod's log.
 
-    python -m deploy.courier FOLDER BUNDLE COMMAND...
+    python -m verdigris.suites.job.pod_agent FOLDER BUNDLE COMMAND...
 
 The evidence and the output are told as they grow, so that a pod that dies leaves what was known until then; everything
 else follows at the end, the smallest first, as far as there is room.
@@ -16,8 +16,10 @@ import tarfile
 import threading
 from pathlib import Path
 
-from deploy import __version__, files, frames, lifeline
-from deploy.frames import Frame
+from verdigris import __version__
+from verdigris.suites import parent_watch, plain_files
+from verdigris.suites.job import log_frames
+from verdigris.suites.job.log_frames import Frame
 
 EVIDENCE = "evidence.jsonl"
 OUTPUT = "output.log"
@@ -29,7 +31,7 @@ EVIDENCE_ROOM = 64 * 1024 * 1024
 """Bytes of evidence that are told at most; a larger file proves nothing."""
 POLL = 0.1
 VARIABLES = "VERDIGRIS_SUITE_VARIABLES"
-"""The variable that names those which the suite is given beside :data:`deploy.lifeline.PASSED_ON`, with commas."""
+"""The variable that names those which the suite is given beside those that are always passed on, with commas."""
 _OF_THE_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
@@ -45,7 +47,7 @@ class Courier:
 
     def tell(self, frame: Frame) -> None:
         """Write a frame."""
-        sys.stdout.write(frames.line(self.number, frame) + "\n")
+        sys.stdout.write(log_frames.line(self.number, frame) + "\n")
         sys.stdout.flush()
         self.number += 1
 
@@ -54,7 +56,7 @@ class Courier:
         path = self.folder / name
         at = self.told.get(name, 0)
         try:
-            added = files.read(path, EVIDENCE_ROOM - at if name == EVIDENCE else max(0, self.room), at)
+            added = plain_files.read(path, EVIDENCE_ROOM - at if name == EVIDENCE else max(0, self.room), at)
         except FileNotFoundError:
             return
         except OSError:  # too large, or no plain file: a suite may put anything there
@@ -64,7 +66,7 @@ class Courier:
         if added or name not in self.told:
             self.told[name] = at + len(added)
             self.room -= 0 if name == EVIDENCE else len(added)
-            for frame in frames.grown(name, added):
+            for frame in log_frames.grown(name, added):
                 self.tell(frame)
 
     def rest(self) -> None:
@@ -78,7 +80,7 @@ def unpack(bundle: Path, project: Path) -> None:
     """Write the plain files of the bundle."""
     with tarfile.open(fileobj=io.BytesIO(bundle.read_bytes())) as tar:
         for member in tar:
-            content = tar.extractfile(member) if frames.harmless(member.name) else None
+            content = tar.extractfile(member) if log_frames.harmless(member.name) else None
             if content is not None:
                 path = project / member.name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,8 +94,9 @@ def variables() -> dict[str, str]:
     release. The harness is found where it is, which in an image may be by ``PYTHONPATH`` only.
     """
     named = os.environ.get(VARIABLES, "").split(",")
-    given = {name: os.environ[name] for name in (*lifeline.PASSED_ON, *_OF_THE_CLUSTER, *named) if name in os.environ}
-    return given | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    passed = (*parent_watch.PASSED_ON, *_OF_THE_CLUSTER, *named)
+    given = {name: os.environ[name] for name in passed if name in os.environ}
+    return given | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
 
 
 def run(work: Path, bundle: Path, command: list[str]) -> int:
@@ -103,7 +106,7 @@ def run(work: Path, bundle: Path, command: list[str]) -> int:
     unpack(bundle, project)
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: told_to_end.set())
-    lifeline.adopt()
+    parent_watch.adopt()
     courier = Courier(records)
     courier.tell(Frame(kind="begun", name=__version__))
     with (records / OUTPUT).open("wb") as output:
@@ -121,7 +124,7 @@ def run(work: Path, bundle: Path, command: list[str]) -> int:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     status = child.wait()
-    lifeline.end_all()
+    parent_watch.end_all()
     if status < 0 and not reason:
         reason = f"killed by signal {-status}"
     courier.grow(EVIDENCE)

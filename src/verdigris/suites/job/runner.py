@@ -15,21 +15,21 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from deploy import __version__
-from deploy.bundle import bundle
-from deploy.courier import PROJECT, RECORDS, VARIABLES
-from deploy.errors import PlatformError, SettingsError, UsageError, VerdigrisError
-from deploy.frames import MARK, Frame, Reader
-from deploy.model import Color
-from deploy.platform import Address, Platform
-from deploy.platform.kubernetes import KubernetesPlatform, secrets, suites
-from deploy.platform.kubernetes import pods as pods_module
-from deploy.platform.kubernetes.api import Cluster
-from deploy.platform.kubernetes.reach import port_of
-from deploy.platform.kubernetes.suites import BUNDLE, FILE, WORK
-from deploy.platform.kubernetes.transport import Object
-from deploy.runner import OUTPUT, Place, Task
-from deploy.settings import SecretReference, Settings
+from verdigris import __version__
+from verdigris.errors import PlatformError, SettingsError, UsageError, VerdigrisError
+from verdigris.model import Color
+from verdigris.platform import Address, Platform
+from verdigris.platform.kubernetes import KubernetesPlatform, secrets, suite_job
+from verdigris.platform.kubernetes import pods as pods_module
+from verdigris.platform.kubernetes.addresses import port_of
+from verdigris.platform.kubernetes.api import Cluster
+from verdigris.platform.kubernetes.suite_job import BUNDLE, FILE, WORK
+from verdigris.platform.kubernetes.transport import Object
+from verdigris.settings import SecretReference, Settings
+from verdigris.suites.job.bundle import bundle
+from verdigris.suites.job.log_frames import MARK, Frame, Reader
+from verdigris.suites.job.pod_agent import PROJECT, RECORDS, VARIABLES
+from verdigris.suites.runner import OUTPUT, Place, Task
 
 LEFT = "left-in-the-pod.txt"
 POLL = 0.3
@@ -43,7 +43,7 @@ SPARE = 60
 
 
 class JobRunner:
-    """Runs suites as Jobs; implements :class:`deploy.runner.Runner`.
+    """Runs suites as Jobs; implements :class:`verdigris.suites.runner.Runner`.
 
     Args:
         holder: whose Jobs they are; a release's are removed by whoever recovers it.
@@ -68,7 +68,7 @@ class JobRunner:
 
     def address(self, target: str) -> Address:
         """The Service of ``live``, or of exactly that color; without one, a pod of the color."""
-        found = suites.service_address(self.platform.manifests, self.platform.namespace, target)
+        found = suite_job.service_address(self.platform.manifests, self.platform.namespace, target)
         if found is not None:
             return found
         color = Color(target)
@@ -110,21 +110,21 @@ class JobRunner:
         place = Place(python="python", root=Path(WORK) / "run" / PROJECT, folder=Path(WORK) / "run" / RECORDS)
         args = [f"{WORK}/run", f"{BUNDLE}/{FILE}", *task.command(place)]
         seconds = math.ceil(self.job.start_seconds + task.seconds + SPARE)
-        metadata = {"name": name, "labels": suites.labels(self.holder)}
+        metadata = {"name": name, "labels": suite_job.labels(self.holder)}
         packed = {FILE: base64.b64encode(self._bundle).decode()}
         try:
             cluster.create(
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "binaryData": packed, "immutable": True}
             )
-            made = cluster.create(suites.job(self.job, name, self.holder, args, self._variables(task.env), seconds))
-            cluster.change("ConfigMap", name, suites.owned_by(made))
+            made = cluster.create(suite_job.job(self.job, name, self.holder, args, self._variables(task.env), seconds))
+            cluster.change("ConfigMap", name, suite_job.owned_by(made))
             yield run
         finally:
             run.end()
 
 
 class JobRun:
-    """A Job under way; implements :class:`deploy.runner.Running`.
+    """A Job under way; implements :class:`verdigris.suites.runner.Running`.
 
     Args:
         folder: where its files are brought.

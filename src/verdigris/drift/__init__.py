@@ -1,0 +1,1 @@
+"""How two environments differ in what they are made of."""

@@ -1,0 +1,1 @@
+"""Taking secrets and control characters out of whatever is kept or printed."""
