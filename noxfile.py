@@ -14,7 +14,18 @@ nox.options.sessions = ["check", "tests"]
 
 BIN = Path(sys.executable).parent
 """Where this environment's programs are, whether or not it was activated."""
-CODE = ("src", "smoke", "verification", "performance", "bench", "examples", "tests", "conftest.py", "noxfile.py")
+CODE = (
+    "src",
+    "deploy",
+    "smoke",
+    "verification",
+    "performance",
+    "bench",
+    "examples",
+    "tests",
+    "conftest.py",
+    "noxfile.py",
+)
 
 
 @nox.session

@@ -18,6 +18,10 @@ from typing import Any
 
 SOURCE = Path(__file__).resolve().parent
 VERSIONS = SOURCE / "versions.toml"
+PRESENT = "1.5.0"
+"""The version that the sources are at."""
+OF_A_COMMIT = re.compile(r"-\d+-g[0-9a-f]+$")
+"""What ``git describe`` adds for the commits since a version's tag."""
 ASSETS = ("icon.svg", "style.css", "stream.js", "app.js")  # what an asset refers to stands before it
 
 
@@ -32,11 +36,12 @@ def known_versions() -> dict[str, dict[str, Any]]:
 
 
 def describe(version: str) -> dict[str, Any]:
-    """Look one version up."""
+    """Look one version up; that of a commit, ``1.5.0-7-gabc1234``, is made as what the sources are at."""
     versions = known_versions()
-    if version not in versions:
+    named = PRESENT if version not in versions and OF_A_COMMIT.search(version) else version
+    if named not in versions:
         raise BuildError(f"no version {version!r} in {VERSIONS.name}; it knows {', '.join(versions)}")
-    return versions[version]
+    return versions[named]
 
 
 def render(text: str, values: dict[str, str]) -> str:

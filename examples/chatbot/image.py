@@ -8,7 +8,6 @@ file written names it by digest, so that what was verified is what runs.
 import argparse
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -32,7 +31,6 @@ class Source:
     """Where the sources of an image come from; empty words where there is no git."""
 
     commit: str
-    branch: str
     created: str
 
 
@@ -46,7 +44,7 @@ def ask_git(*words: str) -> str:
 
 
 def source() -> Source:
-    """Read the commit that last changed the sources, its time, and the branch; say so where they differ from it."""
+    """Read the commit that last changed the sources, and its time; say so where they differ from it."""
     commit = source_commit() or ""
     created = ""
     if commit:
@@ -54,15 +52,14 @@ def source() -> Source:
         created = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if ask_git("status", "--porcelain", "--", "."):
         commit += "-changed"
-    branch = ask_git("branch", "--show-current")
-    return Source(commit, branch, created)
+    return Source(commit, created)
 
 
 def tags(version: str, origin: Source) -> list[str]:
-    """Name an image by its version, by the commit it was made from, and by the branch that is on."""
+    """Name an image by its version, and by the commit it was made from."""
     commit, _, changed = origin.commit.partition("-")
-    words = ("-".join(filter(None, (commit[:12], changed))), re.sub(r"[^A-Za-z0-9_.-]+", "-", origin.branch))
-    return [version, *(f"{version}-{word}" for word in words if word)]
+    word = "-".join(filter(None, (commit[:12], changed)))
+    return [version, *([f"{version}-{word}"] if word else [])]
 
 
 def labels(built: dict[str, str | None], origin: Source) -> dict[str, str]:
@@ -142,7 +139,7 @@ def make(chosen: argparse.Namespace) -> dict[str, str]:
         folder = Path(name)
         built = install(chosen.version, folder / "artifact")
         level(folder / "artifact")
-        names = [f"{chosen.repository}:{tag}" for tag in tags(chosen.version, origin)]
+        names = [f"{chosen.repository}:{tag}" for tag in chosen.tag or tags(chosen.version, origin)]
         digest = build(folder / "artifact", names, labels(built, origin), chosen.base, afresh=chosen.no_cache)
         if chosen.push:
             digest = push(names, folder)
@@ -170,6 +167,9 @@ def main() -> int:
     )
     parser.add_argument(
         "--repository", default="localhost/chatbot", metavar="NAME", help="the image's name without a tag"
+    )
+    parser.add_argument(
+        "--tag", action="append", metavar="TAG", help="a tag, in place of version and commit; may be given again"
     )
     parser.add_argument("--base", metavar="IMAGE", help="the Python image to stand on, if not the Dockerfile's")
     parser.add_argument("--no-cache", action="store_true", help="build every layer, whatever earlier builds left")

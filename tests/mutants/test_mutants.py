@@ -16,7 +16,7 @@ import ast, sys
 from tests.mutants.__main__ import file_of, verdict
 from tests.mutants.boundaries import mutants
 from tests.mutants.targets import Target
-target = Target("samples", (sys.argv[1],), ("Sample.lost",))
+target = Target("watch.samples", (sys.argv[1],), ("Sample.lost",))
 tree = ast.parse(file_of(target).read_text())
 print(verdict(target, tree))
 for _, before, _ in mutants(tree, target.functions):

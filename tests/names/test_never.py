@@ -9,7 +9,7 @@ LOOKS_AWAY = re.compile(
     r"|ignore_https_errors|ignore-certificate-errors|verify_ssl\s*=\s*False|get_server_certificate"
     r"|--insecure\b|\bcurl\b.* -k\b"
 )
-FOLDERS = ("src", "smoke", "verification", "performance", "examples", "bench", "docs", "k8s", "scripts")
+FOLDERS = ("src", "deploy", "smoke", "verification", "performance", "examples", "bench", "docs", "k8s", "scripts")
 
 
 def test_fault_28_nothing_looks_away_from_a_certificate() -> None:
