@@ -6,9 +6,11 @@ What is raised, and where, is drawn; ``TROUBLE_SEEDS`` has more of it drawn than
 import itertools
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +18,11 @@ import pytest
 from tests.cluster.conftest import NamespaceMaker
 from tests.cluster.images import Images
 from tests.cluster.kubectl import wait_until
+from tests.cluster.trouble import dripping, in_trouble
 from tests.cluster.world import ClusterWorld
 from tests.trouble.planted import RAISED, Proxy, Trouble
 from verdigris.controller import Controller
+from verdigris.errors import ExitStatus
 from verdigris.model import Outcome, Record
 from verdigris.progress import Silent
 
@@ -131,6 +135,65 @@ def test_a_candidate_that_says_what_cannot_be_kept_or_never_ends_goes_back(world
         record = safe(world, process)
     assert record["outcome"] == "rolled back", record["objections"]
     assert time.monotonic() - began < 60 + SAFE_SECONDS
+
+
+@pytest.mark.parametrize("path", ["/services", "/configmaps/verdigris-journal", "/pods", "/leases"])
+def test_answers_of_the_api_server_that_never_end_keep_no_user_on_a_bad_release(
+    world: ClusterWorld, tmp_path: Path, path: str
+) -> None:
+    """A byte now and then in the watch, twice, to whatever is asked there: given up in time, and asked again."""
+    with in_trouble(world.kubectl, tmp_path) as trouble:
+        trouble.at("watch", lambda: trouble.when(dripping, path=path, times=2, first=True))
+        process = world.start("release", fresh(world, "errors-with-users"), KUBECONFIG=trouble.kubeconfig())
+        try:
+            code, output = process.wait(120 + SAFE_SECONDS), process.communicate()[0]
+        finally:
+            process.kill()
+    assert code == ExitStatus.ROLLED_BACK, output
+    assert world.live() == GOOD, output
+
+
+# --- a machine that has no more ----------------------------------------------------------------------------------
+
+
+def exhaust(pid: int, what: str) -> None:
+    """Let a process open no file beyond those that it has, or write none."""
+    limit, most = resource.RLIMIT_FSIZE, 0
+    if what == "descriptors":
+        limit, most = resource.RLIMIT_NOFILE, 1 + max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
+    resource.prlimit(pid, limit, (most, resource.getrlimit(limit)[1]))
+
+
+@pytest.mark.parametrize("what", ["descriptors", "room-on-the-disk"])
+def test_a_machine_that_has_no_more_ends_a_release_safely(world: ClusterWorld, what: str) -> None:
+    """From the watch on: confirmed only if it was watched to its end, and rolled back else."""
+    version = fresh(world)
+    process = world.start("release", version)
+    try:
+        wait_until(lambda: at(world, version, "watch"), "the release is watched", 60)
+        exhaust(process.pid, what)
+        code, output = process.wait(60 + SAFE_SECONDS), process.communicate()[0]
+    finally:
+        process.kill()
+    assert code in (ExitStatus.CONFIRMED, ExitStatus.ROLLED_BACK), output
+    assert world.live() == (version if code == ExitStatus.CONFIRMED else GOOD), output
+    record = world.journal()["record"]
+    assert (record["version"], record["step"], record["exit_status"]) == (version, "done", code)
+
+
+@pytest.mark.parametrize("what", ["descriptors", "room-on-the-disk"])
+def test_a_machine_that_has_no_more_keeps_no_rollback_back(world: ClusterWorld, what: str) -> None:
+    """From the moment that users met a release that errs."""
+    version = fresh(world, "errors-with-users")
+    process = world.start("release", version)
+    try:
+        wait_until(lambda: moved(world, version), "users are moved", 60)
+        exhaust(process.pid, what)
+        code, output = process.wait(60 + SAFE_SECONDS), process.communicate()[0]
+    finally:
+        process.kill()
+    assert code == ExitStatus.ROLLED_BACK, output
+    assert world.live() == GOOD, output
 
 
 # --- an exception of any type, anywhere --------------------------------------------------------------------------

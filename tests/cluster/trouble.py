@@ -22,6 +22,9 @@ import trustme
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.proxy import Answer, Fault, Handler, Server, passed
 
+DRIPPING = 60.0
+"""Seconds after which an answer that never ends is given up by its server; every caller has to before."""
+
 
 def answering(status: int, message: str = "planted", **headers: str) -> Fault:
     """The request is answered so and never happens."""
@@ -48,6 +51,20 @@ def hanging_after(handler: Handler) -> None:
     """It happened, and nobody answers until the caller gives up."""
     handler.forward()
     handler.until_given_up()
+
+
+def dripping(handler: Handler) -> None:
+    """It happened, and the answer never ends: a byte now and then, until the caller gives up."""
+    handler.forward()
+    with contextlib.suppress(OSError):
+        handler.send_response_only(200)
+        handler.send_header("content-type", "application/json")
+        handler.send_header("content-length", "99999999")
+        handler.end_headers()
+        deadline = time.monotonic() + DRIPPING
+        while time.monotonic() < deadline:
+            handler.wfile.write(b" ")
+            time.sleep(0.3)
 
 
 def then(act: Callable[[], object]) -> Fault:
