@@ -138,13 +138,22 @@ class Stage:
 
 def chosen(calls: list[str], rng: random.Random, more: int) -> list[int]:
     """Numbers of calls, from 1: the first of each step, the last, and ``more`` of each drawn between them."""
+    found: set[int] = set()
+    for numbers in _by_step(calls):
+        found |= {numbers[0], numbers[-1], *rng.sample(numbers, min(more, len(numbers)))}
+    return sorted(found)
+
+
+def drawn(calls: list[str], rng: random.Random) -> list[int]:
+    """Numbers of calls, from 1: one of each step."""
+    return [rng.choice(numbers) for numbers in _by_step(calls)]
+
+
+def _by_step(calls: list[str]) -> list[list[int]]:
     steps: dict[str, list[int]] = {}
     for number, call in enumerate(calls, start=1):
         steps.setdefault(call.split()[0], []).append(number)
-    found: set[int] = set()
-    for numbers in steps.values():
-        found |= {numbers[0], numbers[-1], *rng.sample(numbers, min(more, len(numbers)))}
-    return sorted(found)
+    return list(steps.values())
 
 
 @contextmanager
@@ -157,4 +166,4 @@ def stage(root: Path) -> Iterator[Stage]:
         made.world.close()
 
 
-__all__ = ["KINDS", "RUNS", "End", "Stage", "chosen", "stage"]
+__all__ = ["KINDS", "RUNS", "End", "Stage", "chosen", "drawn", "stage"]
