@@ -205,7 +205,10 @@ class Controller(Session):
             Refused: with what ends it.
         """
         with _nothing_touched():
-            if said := refusal(self._insist(self.journal.read), self._insist(self.platform.live), self.name):
+            journal = self._insist(self.journal.read)
+            if journal.exposed is None and (journal.record is None or journal.record.finished):
+                return  # who is live is asked for by the run itself, whose record says it if that cannot be known
+            if said := refusal(journal, self._insist(self.platform.live), self.name):
                 raise Refused(said)
 
     def _guard(self) -> None:
