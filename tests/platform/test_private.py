@@ -271,9 +271,11 @@ def test_up_starts_anew_what_an_older_version_left_open(open_root: Path) -> None
 def test_a_file_never_takes_the_place_of_a_closed_output(tmp_path: Path) -> None:
     """The output was closed in the middle: what is printed after that does not stand in the next file."""
     text = (
-        "import os, pathlib, sys; from verdigris.state.journal import write_durably\n"
+        "import os, pathlib, sys\n"
+        "from verdigris import private_files\n"
+        "from verdigris.state.journal import write_durably\n"
         "os.close(1)\n"
-        "file = pathlib.Path(sys.argv[1]); held = __import__('verdigris.private_files').private.opened(file, 'wb')\n"
+        "file = pathlib.Path(sys.argv[1]); held = private_files.opened(file, 'wb')\n"
         "held.write(b'kept'); print('2.8 s', flush=True); held.close()\n"
         "write_durably(file.with_name('journal.json'), '{}')\n"
     )
