@@ -185,7 +185,8 @@ def test_the_candidate_is_as_large_as_who_has_the_users_until_the_release_is_set
 
     record = world.controller(Both(Step.VERIFY, grow)).release(NEXT)
     assert record.exit_status is ExitStatus.CONFIRMED, record.objections
-    assert seen == {"minimum": 3, "ready": 3}
+    assert seen["minimum"] == 3
+    assert seen["ready"] >= 3  # its own autoscaler may let it grow further
     assert world.kubectl.get("hpa", f"tiny-{old.other}")["spec"]["minReplicas"] == 1
     assert world.kubectl.get("hpa", f"tiny-{old}")["spec"]["minReplicas"] == 3  # what a person set is not given back
 
