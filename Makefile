@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+TOGETHER = $(addprefix tests/,cli deploy docs mutants names plugin report unit)
 
 .PHONY: help demo test check faults bench setup clean
 
@@ -16,7 +17,9 @@ test: setup          ## the project's own tests
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
-	@$(BIN)/python -m pytest tests --ignore tests/cluster
+	@# these bear a neighbor; the others measure time, or have the machine for themselves
+	@$(BIN)/python -m pytest $(TOGETHER) -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests --ignore tests/cluster $(addprefix --ignore ,$(TOGETHER))
 	@# most of their time these wait for pods, so two at a time; then what needs the cluster for itself
 	@$(BIN)/python -m pytest tests/cluster -n 2 --dist loadfile -m "not alone"
 	@$(BIN)/python -m pytest tests/cluster -m alone

@@ -52,9 +52,10 @@ guardian = {guardian}
 
 
 def free_base() -> int:
-    """A port from which on a whole environment's ports are free."""
+    """A port from which on a whole environment's ports are free; no two workers of pytest-xdist look at the same."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
     for _ in range(200):
-        base = random.randrange(10_100, 32_000, 40)  # noqa: S311 - below the ports that the kernel gives out itself
+        base = random.randrange(10_100, 31_900, 80) + 40 * worker  # noqa: S311 - below those the kernel gives out itself
         if all(_free(base + offset) for offset in (*range(12), 20, 21)):
             return base
     raise RuntimeError("no free ports")

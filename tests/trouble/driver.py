@@ -154,6 +154,7 @@ def main() -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--kind", choices=sorted(KINDS))
     parser.add_argument("--at", type=int, default=0)
+    parser.add_argument("--step", help="count the calls of this step only")
     parser.add_argument("--out", type=Path)
     parser.add_argument("words", nargs=argparse.REMAINDER)
     chosen = parser.parse_args()
@@ -165,7 +166,8 @@ def main() -> int:
 
     def noting(name: str) -> None:
         named.append(f"{steps.step} {name}")
-        meet(name)
+        if chosen.step in (None, steps.step):
+            meet(name)
 
     trouble.meet = noting  # type: ignore[method-assign]
     from verdigris.cli import entry

@@ -64,12 +64,16 @@ class Stage:
         self._drive(run, "--out", str(out))
         return list(json.loads(out.read_text()))
 
-    def meet(self, run: str, kind: str, at: int, call: str, *, go_on: bool = False) -> End:
-        """A run that meets trouble, and what is wrong after it."""
+    def meet(self, run: str, kind: str, at: int, call: str, *, step: str = "", go_on: bool = False) -> End:
+        """A run that meets trouble, and what is wrong after it.
+
+        Args:
+            at: the number of the call, from 1; where a ``step`` is named, of its calls.
+        """
         self._ready(run)
         before, found, began = self.world.live(), End(run, kind, at, call), time.monotonic()
         try:
-            done = self._drive(run, "--kind", kind, "--at", str(at))
+            done = self._drive(run, "--kind", kind, "--at", str(at), *(("--step", step) if step else ()))
         except subprocess.TimeoutExpired:
             found.wrong.append(f"it did not end within {SECONDS:g} s")
             return found
