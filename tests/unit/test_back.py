@@ -149,6 +149,15 @@ def test_an_old_color_that_is_slow_gets_the_users_at_once(platform: Answering, c
     assert told == ["blue is slow (None from None); users go back to it all the same"]
 
 
+def test_a_color_that_this_machine_could_not_ask_gets_the_users(platform: Answering, clock: Clock) -> None:
+    """No descriptor for the question: that is no word about the color."""
+    told: list[str] = []
+    platform.answers = [Answer(status=None, identity=None, seen="no descriptor", unasked=True)]
+    rollback.restore(old(platform), tools(platform, told=told.append))
+    assert (platform.effects, clock.waits, platform.asked) == ({}, 0, 1)
+    assert told == ["blue could not be asked (no descriptor); users go back to it all the same"]
+
+
 def failing(platform: FakePlatform, *errors: VerdigrisError | None, moment: str = "switch") -> None:
     """Let the next switches fail, before their effect or ``after switch``; ``None`` lets one go by."""
     left = list(errors)

@@ -99,7 +99,8 @@ def restore(old: Deployment, tools: Tools) -> None:
     """Make sure that the color to go back to can serve; stand it up again where it was taken down.
 
     Whoever answers as itself can serve, whatever is wrong with some of its pods. Who runs and whose answer does not end
-    in time gets the users too, at once: it was verified, and a slow color must not hold up a rollback.
+    in time gets the users too, at once: it was verified, and a slow color must not hold up a rollback. So does one that
+    could not be asked for want of descriptors or memory on this machine.
 
     Raises:
         NotReady: where it cannot serve; the users are better off where they are.
@@ -112,8 +113,9 @@ def restore(old: Deployment, tools: Tools) -> None:
             return
         if not platform.health(old.color).running:
             break
-        if answer.late:
-            tools.told(f"{old.color} is slow ({answer.seen}); users go back to it all the same")
+        if answer.late or answer.unasked:  # what this machine lacks is no word about the color
+            what = "is slow" if answer.late else "could not be asked"
+            tools.told(f"{old.color} {what} ({answer.seen}); users go back to it all the same")
             return
         if time.monotonic() >= deadline:
             raise NotReady(

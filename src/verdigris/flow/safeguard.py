@@ -29,7 +29,7 @@ ATTEMPTS = 4
 """How often a run that broke off tries to end itself before it does the one write alone."""
 PAUSE = 0.1
 """Seconds between them."""
-_DESCRIPTORS, _BYTES = 24, 4 << 20
+_DESCRIPTORS, _BYTES = 64, 4 << 20
 _FRAMES = 2_000
 """Stack frames that a way back may use whatever the limit was set to."""
 
@@ -117,6 +117,8 @@ class Safeguard:
         return self.record
 
     def _enter(self, record: Record) -> None:
+        if record.step is Step.ROLLBACK:  # what a watch objected to may be what this machine lacks
+            self.reserve.release()
         self.record = record
         self.record = self.kept(record)
         self.write(self.record)

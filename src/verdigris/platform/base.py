@@ -80,6 +80,8 @@ class Answer(Value):
     """Both in words, for a message."""
     late: bool = False
     """Whether the request was taken and its answer did not end in time."""
+    unasked: bool = False
+    """Whether this machine could not ask (no descriptor, no memory), so that nothing is known of who was to answer."""
 
 
 class Health(Value):

@@ -1,6 +1,7 @@
 """What a switch looks like from outside: fresh and kept-alive connections, HTTP and HTTPS."""
 
 import contextlib
+import errno
 import http.client
 import time
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ EAGER, PATIENT = 0.002, 0.1
 does. A node remembers for two minutes each connection that a Service without endpoints refused, and refuses whoever
 comes from the same address and port."""
 HEADERS = {"x-verdigris-run": "observer", "user-agent": "verdigris"}
+_OUR_OWN = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _ERRORS = (OSError, http.client.HTTPException)
 
 
@@ -38,6 +40,8 @@ class Seen(NamedTuple):
     """Both in words, for a message."""
     late: bool = False
     """Whether somebody took the request and did not end the answer in time."""
+    unasked: bool = False
+    """Whether nobody was asked, because this machine had no descriptor or memory for it: no word about the asked."""
 
 
 def answer_of(
@@ -82,7 +86,8 @@ def _nobody(lines: list[str]) -> str:
 
 
 def _failed(error: BaseException, *, late: bool) -> Seen:
-    return Seen(None, None, f"no answer ({type(error).__name__}: {error})", late)
+    unasked = isinstance(error, OSError) and error.errno in _OUR_OWN
+    return Seen(None, None, f"no answer ({type(error).__name__}: {error})", late, unasked)
 
 
 class Observer:

@@ -59,7 +59,7 @@ class Reach:
     def answer(self, address: Address) -> Answer:
         """Ask the ready path once."""
         seen = look(address, self.kubernetes.ready, self.header)
-        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late)
+        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late, unasked=seen.unasked)
 
     def observer(self) -> Observer:
         """Who looks at a switch, from the users' address and the other places of the settings."""

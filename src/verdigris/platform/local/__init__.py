@@ -220,7 +220,7 @@ class LocalPlatform(Observing, Machine):
             self.told("the router did not run; it runs again")
         address = self.users() if color is None else self.address(color)
         seen = look(address, self.local.ready, self.settings.identity.header)
-        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late)
+        return Answer(status=seen.status, identity=seen.identity, seen=seen.text, late=seen.late, unasked=seen.unasked)
 
     # --- users move --------------------------------------------------------------------------------------------
 
