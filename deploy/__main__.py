@@ -12,6 +12,8 @@ import click
 from deploy.branches import BRANCHES, MANUAL, RefusedError, environment_of
 from deploy.versions import Sources, tags, version_of
 from verdigris import cli
+from verdigris.errors import UsageError
+from verdigris.platform.building import require_version
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = "localhost/chatbot"
@@ -31,11 +33,11 @@ def image_file(version: str) -> Path:
     return Path("build") / "images" / f"{version}.json"
 
 
-def branch_here() -> str:
+def branch_of(sources: Sources) -> str:
     """The branch that a CI job runs for, or that is checked out; empty where there is none, as for a tag."""
     if "GITHUB_REF_NAME" in os.environ:
         return os.environ["GITHUB_REF_NAME"] if os.environ.get("GITHUB_REF_TYPE") == "branch" else ""
-    return Sources.read(ROOT).branch
+    return sources.branch
 
 
 def _list(branches: dict[str, str]) -> str:
@@ -63,12 +65,14 @@ def deploy(
     *, branch: str | None, manual: bool, version: str | None, repository: str, push: bool, plan: bool, as_json: bool
 ) -> int:
     """Build the image of this commit and release it to the environment that its branch belongs to."""
-    branch = branch_here() if branch is None else branch
-    sources = Sources.read(ROOT).on(branch)
+    sources = Sources.read(ROOT)
+    branch = branch_of(sources) if branch is None else branch
+    sources = sources.on(branch)
     try:
         environment = environment_of(branch, manual=manual)
         version = version or version_of(sources, changed=plan)
-    except RefusedError as error:
+        require_version(version)
+    except (RefusedError, UsageError) as error:
         click.echo(f"deploy: {error}", err=True)
         return USAGE
     build = None if (ROOT / image_file(version)).exists() else image_command(version, sources, repository, push=push)

@@ -66,7 +66,8 @@ def tags(version: str, sources: Sources) -> list[str]:
     """The tags of a version's image: the version alone, and with its commit and branch."""
     commit = sources.commit[:12] + ("-changed" if sources.commit and sources.changed else "")
     branch = _NOT_IN_A_TAG.sub("-", sources.branch).strip("-.")
-    return [version, *(f"{version}-{word}"[:_LONGEST] for word in (commit, branch) if word)]
+    tag = _NOT_IN_A_TAG.sub("-", version)[:_LONGEST]  # a version may have a "+"
+    return [tag, *(f"{tag}-{word}"[:_LONGEST] for word in (commit, branch) if word)]
 
 
 def _git(root: Path, *words: str) -> str:

@@ -109,6 +109,19 @@ def test_an_image_is_tagged_with_version_commit_and_branch(branch: str, last: st
     assert tags("1.5.0", sources) == ["1.5.0", "1.5.0-0123456789ab", last]
 
 
+def test_a_tag_has_no_character_that_a_registry_refuses() -> None:
+    """A version may have a plus sign, a tag may not."""
+    assert tags("1.5.0+build.7", Sources("", "", 0, "main", changed=False)) == ["1.5.0-build.7", "1.5.0-build.7-main"]
+
+
+@pytest.mark.parametrize("version", ["../../etc/x", "-x", "1.5.0; true", ".hidden"])
+def test_what_is_no_version_is_refused_before_anything_is_made(version: str) -> None:
+    """It becomes part of a path and of a command."""
+    done = run("--branch", "develop", "--version", version, "--plan")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not a version" in done.stderr
+
+
 def test_an_image_without_git_is_tagged_with_its_version() -> None:
     """An export of the sources has no commit."""
     assert tags("1.5.0", Sources("", "", 0, "", changed=False)) == ["1.5.0"]
