@@ -26,11 +26,12 @@ AT_ONCE = 2
 def measure(*, quick: bool, folder: Path, seed: int) -> list[End]:
     """Plant and look; every end is said as it comes."""
     names = os.environ.get("BENCH_TROUBLE_RUNS", ",".join(RUNS)).split(",")
+    run = partial(_measure, quick=quick, folder=folder, seed=seed)
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
-        return [end for ends in pool.map(partial(_measure, quick, folder, seed), names) for end in ends]
+        return [end for ends in pool.map(run, names) for end in ends]
 
 
-def _measure(quick: bool, folder: Path, seed: int, name: str) -> list[End]:  # noqa: FBT001 - one caller, above
+def _measure(name: str, *, quick: bool, folder: Path, seed: int) -> list[End]:
     """All runs of one kind."""
     rng, ends = random.Random(f"{seed} {name}"), []
     kinds = os.environ.get("BENCH_TROUBLE_KINDS", ",".join(KINDS)).split(",")
