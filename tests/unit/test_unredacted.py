@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from verdigris.redaction import folder_keeper
 from verdigris.redaction.redactor import Redactor
-from verdigris.suites import folder_keeper
 from verdigris.suites.unredacted import BROUGHT, PREFIX, Unredacted, clean_left, unredacted
 
 SECRET = "s3cr3t-canary-42"
@@ -106,6 +106,32 @@ def test_nothing_is_left_beside_the_records(records: Path) -> None:
         (made.folder / "link").symlink_to(outside)
     assert [path.name for path in records.parent.iterdir()] == ["smoke"]
     assert (outside / "kept.txt").exists()
+
+
+def deep(folder: Path, levels: int) -> None:
+    """A tree whose last folder holds a secret, and whose path no call takes."""
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d" * 40, dir_fd=at)
+        below = os.open("d" * 40, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    with os.fdopen(os.open("plain.txt", os.O_WRONLY | os.O_CREAT, dir_fd=at), "w") as file:
+        file.write(SECRET)
+    os.close(at)
+
+
+@pytest.mark.parametrize("levels", [60, 3000])
+def test_what_is_too_deep_to_be_looked_at_is_not_kept(records: Path, levels: int) -> None:
+    """Neither in the records nor beside them."""
+    with unredacted(Redactor([SECRET]), records) as made:
+        (made.folder / "output.log").write_text("kept\n")
+        deep(made.folder, levels)
+        made.finish()
+    assert [path.name for path in records.parent.iterdir()] == ["smoke"]
+    assert (records / "output.log").read_text() == "kept\n"
+    asked = ["grep", "--recursive", "--files-with-matches", SECRET, str(records)]
+    assert subprocess.run(asked, capture_output=True, check=False).stdout == b""
 
 
 def test_the_keeper_waits_for_those_that_end_the_suite(tmp_path: Path) -> None:

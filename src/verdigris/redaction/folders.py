@@ -6,18 +6,19 @@ archive that unpacks to more than the disk. What cannot be looked at is not kept
 
 import contextlib
 import os
-import shutil
 import stat
 import time
 from pathlib import Path
 
 from verdigris import private_files
-from verdigris.redaction import archives
+from verdigris.redaction import archives, folder_keeper
 from verdigris.redaction.archives import Budget, Redacting, UnreadableError
 
 NOTE = "not-kept.txt"
 LARGEST = 200_000_000
 """Bytes of a file from which it is not kept."""
+LONGEST = 3_000
+"""Bytes of a folder's path from which nobody looks into it: no call takes one of more than 4,096, nor removes it."""
 ENTRIES = 50_000
 """Files and folders of one folder that are looked at."""
 _FIRST = ("evidence.jsonl", "output.log", "junit.xml", "release.json")
@@ -72,6 +73,8 @@ def _entries(folder: Path, left: list[str]) -> tuple[list[Path], list[Path]]:
             path = Path(entry.path)
             if len(files) + len(folders) >= ENTRIES:
                 left.append(f"{path.name}: one of more than {ENTRIES} files; {_remove(path)}")
+            elif len(os.fsencode(path)) > LONGEST and entry.is_dir(follow_symlinks=False):
+                left.append(f"{path.relative_to(folder).parts[0]}: folders in it are too deep; {_remove(path)}")
             elif entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError):
                     path.chmod(private_files.FOLDER)
@@ -125,17 +128,12 @@ def _rename(redactor: Redacting, path: Path, left: list[str]) -> None:
 
 def _remove(path: Path) -> str:
     """Remove what cannot be kept; what became of it."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except (OSError, RecursionError) as error:
-        with contextlib.suppress(OSError):
-            os.truncate(path, 0)
-            return "emptied"
-        return f"it cannot be removed: {_why(error)}"
-    return "removed"
+    if folder_keeper.remove(path, tries=1):
+        return "removed"
+    with contextlib.suppress(OSError):
+        os.truncate(path, 0)
+        return "emptied"
+    return "it cannot be removed"
 
 
 def _size(path: Path) -> int:

@@ -109,13 +109,6 @@ class Gate:
     ) -> Run:
         settings = self.settings.suites[suite]
         written = folder / EVIDENCE
-        try:
-            private_files.folder(folder)
-            for path in (written, folder / OUTPUT):
-                path.unlink(missing_ok=True)  # never opened: an earlier suite may have left a named pipe there
-            private_files.write(folder / OUTPUT, b"")
-        except OSError as error:
-            raise Refused(f"{folder}: no evidence can be written there: {error.strerror}") from None
         env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1", **(more or {})}
         if expected is not None:
             env["VERDIGRIS_EXPECT"] = expected.header()
@@ -147,7 +140,7 @@ class Gate:
 
     @contextlib.contextmanager
     def _aside(self, records: Path) -> Iterator[Unredacted]:
-        """Where the suite writes, with files for it to begin.
+        """Where the suite writes; nothing of an earlier run is left in its records.
 
         Raises:
             Refused: where that cannot be made.
@@ -155,6 +148,10 @@ class Gate:
         with contextlib.ExitStack() as stack:
             redactor = self.redactor
             try:
+                private_files.folder(records)
+                for name in (EVIDENCE, OUTPUT):
+                    (records / name).unlink(missing_ok=True)  # never opened: it may be a named pipe
+                private_files.write(records / OUTPUT, b"")
                 made = stack.enter_context(unredacted(redactor, records))
                 private_files.write(made.folder / OUTPUT, b"")
             except OSError as error:

@@ -1,7 +1,7 @@
 """Where a suite writes: a folder beside its records, from which everything reaches them without secrets.
 
 Whole lines of the evidence and of the output are brought over while they are written, everything else when the suite
-has ended. The folder ends with the process that made it, however that ends (:mod:`verdigris.suites.folder_keeper`), so
+has ended. The folder ends with the process that made it, however that ends (:mod:`verdigris.redaction.folder_keeper`):
 a kill leaves nothing in the records that was not redacted. Where the keeper was killed too, the next command removes
 the folder.
 """
@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from verdigris import private_files
-from verdigris.redaction import archives
+from verdigris.redaction import archives, folder_keeper
 from verdigris.redaction.archives import Budget, UnreadableError
 from verdigris.redaction.redactor import Redactor
-from verdigris.suites import folder_keeper, plain_files
+from verdigris.suites import plain_files
 from verdigris.suites.runner import EVIDENCE, OUTPUT
 
 PREFIX = ".unredacted-"
@@ -100,25 +100,19 @@ def unredacted(redactor: Redactor, records: Path) -> Iterator[Unredacted]:
     Raises:
         OSError: where there is no room, no descriptor or no process for it.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{records.name}-", dir=records.parent))
-    try:
+    with _kept(records) as folder:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
-            with _kept(folder):
-                try:
-                    yield Unredacted(redactor, folder, records, held)
-                finally:
-                    folder_keeper.remove(folder)
+            yield Unredacted(redactor, folder, records, held)
         finally:
             os.close(held)
-    finally:
-        folder_keeper.remove(folder)
 
 
 @contextlib.contextmanager
-def _kept(folder: Path) -> Iterator[None]:
-    """Have a keeper from now on; at the end of the block it finds the folder gone, or removes it."""
+def _kept(records: Path) -> Iterator[Path]:
+    """A folder beside the records that is removed at the end of the block, or by its keeper if nobody comes to that."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{records.name}-", dir=records.parent))
     theirs, ours = os.pipe()
     try:
         try:
@@ -132,9 +126,10 @@ def _kept(folder: Path) -> Iterator[None]:
             )
         finally:
             os.close(theirs)
-        yield
+        yield folder
     finally:
-        os.close(ours)
+        folder_keeper.remove(folder)
+        os.close(ours)  # the keeper finds nothing left to do
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_REAPED)
 

@@ -11,7 +11,6 @@ It is run as a script and needs the standard library only: what a suite has inst
 import contextlib
 import fcntl
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -22,21 +21,47 @@ _TRIES = 50
 """How often a folder is removed into which somebody still writes."""
 
 
-def remove(path: Path) -> bool:
-    """Remove a file, or a folder with all that is in it, closed folders too; whether it is gone. It never raises."""
-    for attempt in range(_TRIES):
+def remove(path: Path, tries: int = _TRIES) -> bool:
+    """Remove a file, or a folder with all that is in it, however deep and closed it is; whether it is gone.
+
+    It never raises.
+    """
+    for attempt in range(tries):
         if attempt:
             time.sleep(0.1)
-        with contextlib.suppress(OSError, RecursionError):
+        with contextlib.suppress(OSError):
             if path.is_symlink() or not path.is_dir():
                 path.unlink(missing_ok=True)
-                return True
-            for place, folders, _files in os.walk(path):
-                for name in folders:
-                    if not (Path(place) / name).is_symlink():
-                        (Path(place) / name).chmod(0o700)
-            shutil.rmtree(path)
+            else:
+                _remove_folder(path)
+            return True
     return not os.path.lexists(path)
+
+
+def _remove_folder(top: Path) -> None:
+    """Empty and remove a folder; those in its folders are moved up into it first.
+
+    A tree may be deeper than a stack, and a path in it longer than any call takes.
+    """
+    waiting, number = [top], 0
+    while waiting:
+        folder = waiting.pop()
+        folder.chmod(0o700)
+        with os.scandir(folder) as found:
+            entries = list(found)
+        for entry in entries:
+            place = Path(entry.path)
+            if not entry.is_dir(follow_symlinks=False):
+                place.unlink(missing_ok=True)
+            elif folder == top:
+                waiting.append(place)
+            else:
+                place.chmod(0o700)  # a closed folder cannot be moved: its ".." is written
+                number += 1
+                waiting.append(place.rename(top / f".{os.getpid()}-{number}"))
+        if folder != top:
+            folder.rmdir()
+    top.rmdir()
 
 
 def main(end: int, folder: Path) -> int:
