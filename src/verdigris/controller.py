@@ -16,7 +16,7 @@ from verdigris.flow.context import Flow, Tools, beating, in_words, noting, objec
 from verdigris.flow.prepare import located, prepare
 from verdigris.flow.rolling import by_strategy
 from verdigris.flow.safeguard import Safeguard
-from verdigris.model import Deployment, Kind, Outcome, Record, Step, now
+from verdigris.model import Deployment, Kind, Outcome, Record, Step, Traffic, now
 from verdigris.platform import Platform, open_platform
 from verdigris.progress import Watcher
 from verdigris.session import Session
@@ -115,7 +115,7 @@ class Controller(Session):
         Raises:
             PlatformError: if there is nothing to go back to, and nothing else was recovered.
         """
-        journal, traffic = self._insist(self.journal.read), self._insist(self.platform.live)
+        journal, traffic = self._insist(self.journal.read), self._live()
         last, left = journal.record, journal.exposed
         live: Deployment | None
         if left is not None and left.has(traffic):
@@ -137,7 +137,7 @@ class Controller(Session):
         """What users were left on, if a person names it as what they are to be on, and it was verified."""
         if to is None:
             return None
-        journal, traffic = self._insist(self.journal.read), self._insist(self.platform.live)
+        journal, traffic = self._insist(self.journal.read), self._live()
         left, standing = journal.exposed, self.platform.standing(traffic.color) if traffic.color else None
         if left is None or standing is None or not left.has(traffic) or not standing.verified:
             return None
@@ -145,7 +145,7 @@ class Controller(Session):
         return left if named else None
 
     def _retire_overdue(self) -> None:
-        if refusal(self.journal.read(), self.platform.live(), self.name):
+        if refusal(self.journal.read(), self.platform.live, self.name):
             return
         if overdue := recovery.retire_overdue(self.platform):
             self.watcher.told(f"{overdue.identity} is retired: its rollback window is over")
@@ -205,11 +205,11 @@ class Controller(Session):
             Refused: with what ends it.
         """
         with _nothing_touched():
-            journal = self._insist(self.journal.read)
-            if journal.exposed is None and (journal.record is None or journal.record.finished):
-                return  # who is live is asked for by the run itself, whose record says it if that cannot be known
-            if said := refusal(journal, self._insist(self.platform.live), self.name):
+            if said := refusal(self._insist(self.journal.read), self._live, self.name):
                 raise Refused(said)
+
+    def _live(self) -> Traffic:
+        return self._insist(self.platform.live)
 
     def _guard(self) -> None:
         """See that somebody finishes this run, or the next one, if it dies."""

@@ -201,7 +201,7 @@ def test_the_only_release_that_users_can_go_back_to_is_not_replaced(
     journal: Journal, traffic: Traffic, refuses: bool
 ) -> None:
     """The refusal names the commands that end it; a first release keeps nobody from a better one."""
-    said = refusal(journal, traffic, "shop")
+    said = refusal(journal, lambda: traffic, "shop")
     assert bool(said) is refuses
     if said:
         assert "run 'verdigris recover --env shop'" in said
@@ -217,7 +217,7 @@ def test_a_rollback_that_needs_a_person_is_not_taken_for_an_unconfirmed_release(
         assert raised is not None
         assert "the rollback to 1.0.0 did not end: no reason was recorded" in raised.text
         assert raised.command == "verdigris recover --env shop"
-        assert not refusal(journal, traffic, "shop")
+        assert not refusal(journal, traffic.model_copy, "shop")
 
 
 ROLLED = deployment(Color.LIVE, "2.0.0").identity

@@ -94,7 +94,7 @@ def down(environment: str, settings: Path | None, confirm: str | None, *, forget
     with platform.journal.lock("down"):
         said = ""
         with contextlib.suppress(PlatformError):  # a journal or a route that cannot be read keeps nothing running
-            said = "" if forget else refusal(platform.journal.read(), platform.live(), environment)
+            said = "" if forget else refusal(platform.journal.read(), platform.live, environment)
         if said:
             raise Refused(said)
         did = platform.down()

@@ -156,7 +156,7 @@ def planned(settings: Settings, environment: str, version: str) -> dict[str, Any
     release = platform.known(version)
     left_out = sorted(set(settings.suites) - set(chosen.suites))
     unfinished = journal.record is not None and not journal.record.finished
-    said = "" if unfinished else refusal(journal, traffic, environment)
+    said = "" if unfinished else refusal(journal, lambda: traffic, environment)
     return {
         **({"refused": said} if said else {}),
         "environment": environment,

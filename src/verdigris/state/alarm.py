@@ -1,5 +1,7 @@
 """Whether users are on a release that nobody answers for: decided from the journal, the lock and the users' route."""
 
+from collections.abc import Callable
+
 from verdigris.model import Color, Outcome, Record, Step, Traffic, Value, in_place
 from verdigris.state.journal import Holder, Journal
 from verdigris.state.unconfirmed import Unconfirmed, users_since
@@ -77,9 +79,16 @@ def unaccounted(
     return Alarm(text=f"{users}, and {text}", since="", command=command)
 
 
-def refusal(journal: Journal, traffic: Traffic, environment: str) -> str:
-    """Why nothing may replace or stop the release that users have to go back to; nothing if that is not so."""
+def refusal(journal: Journal, live: Callable[[], Traffic], environment: str) -> str:
+    """Why nothing may replace or stop the release that users have to go back to; nothing if that is not so.
+
+    Args:
+        live: says who has the users; asked only if the journal makes that matter.
+    """
     record, left = journal.record, journal.exposed
+    if left is None and (record is None or record.finished):
+        return ""
+    traffic = live()
     recover, rollback = f"verdigris recover --env {environment}", f"verdigris rollback --env {environment}"
     if left is not None and left.before is not None and left.has(traffic):
         before = in_place(left.before.color, left.before.release.version)
