@@ -56,12 +56,14 @@ def test_the_end_has_each_file_once_and_whole(aside: Unredacted) -> None:
     (aside.records / "artifacts").mkdir()
     (aside.records / "artifacts" / "earlier.txt").write_text("of the run before")
     (aside.folder / "output.log").write_text(f"one {SECRET}\nthe report is {aside.folder}/report.txt\nno end")
+    (aside.folder / "junit.xml").write_text(f'<property value="local-1/{aside.folder.name}/shot.png" />')
     (aside.folder / "artifacts").mkdir()
     (aside.folder / "artifacts" / "plain.txt").write_text(SECRET)
     aside.bring()
     aside.finish()
     said = (aside.records / "output.log").read_text()
     assert said == f"one [secret]\nthe report is {aside.records}/report.txt\nno end"
+    assert (aside.records / "junit.xml").read_text() == '<property value="local-1/smoke/shot.png" />'
     assert {path.name for path in (aside.records / "artifacts").iterdir()} == {"plain.txt"}
     assert (aside.records / "artifacts" / "plain.txt").read_text() == "[secret]"
 

@@ -89,8 +89,8 @@ class Unredacted:
             private_files.write(path, placed)
 
     def _placed(self, content: bytes) -> bytes:
-        """With the name of the records' folder, where files will be found."""
-        return content.replace(os.fsencode(self.folder), os.fsencode(self.records))
+        """With the name of the records' folder, where files will be found; in relative paths too."""
+        return content.replace(os.fsencode(self.folder.name), os.fsencode(self.records.name))
 
 
 @contextlib.contextmanager
